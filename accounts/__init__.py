@@ -1,0 +1,1 @@
+"""People, tenants, roles and the one door to a tenant's rows."""

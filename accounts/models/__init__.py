@@ -1,0 +1,6 @@
+from accounts.models.base import TenantRow
+from accounts.models.membership import Membership
+from accounts.models.tenant import Tenant
+from accounts.models.user import User
+
+__all__ = ["Membership", "Tenant", "TenantRow", "User"]
