@@ -1,0 +1,29 @@
+"""How a state looks: a word, an icon and a tone. The apps above own their tables of states; the theme only draws.
+
+Red means: somebody here must act. Blue waits for a person elsewhere. Amber passes by itself. Grey rests. Green works.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Tone = Literal["ok", "info", "warn", "bad", "off"]
+
+
+class Look(NamedTuple):
+    word: str
+    tone: Tone
+    icon: str  # the id of a symbol in static/mailhub/icons.svg
+    means: str = ""  # one sentence, for tool tips and banners
+
+
+# Outcomes that several apps show: steps of a test, attempts, events, parts of the installation.
+HEALTHY = Look("Healthy", "ok", "check")
+DONE = Look("Done", "ok", "check")
+RUNNING = Look("Running", "info", "retry")
+WAITING = Look("Waiting", "off", "clock")
+SKIPPED = Look("Skipped", "off", "stop")
+SOON = Look("Ends soon", "warn", "clock")
+FAILED = Look("Failed", "bad", "cross")
+REFUSED = Look("Refused", "bad", "cross")
+EXPIRED = Look("Ended", "bad", "alert")
