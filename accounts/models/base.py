@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Self
 
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from accounts import references
@@ -30,6 +31,15 @@ class TenantRow(models.Model):
         row = super().from_db(db, field_names, values)
         row._stored_keys = row._reference_keys()
         return row
+
+    def clean(self) -> None:
+        """The same rule for forms, as words for a person."""
+        super().clean()
+        if self.tenant_id:
+            try:
+                self._check_tenant()
+            except references.CrossTenantReference:
+                raise ValidationError("What is chosen here belongs to another organisation.") from None
 
     def save(self, *args: Any, update_fields: Sequence[str] | None = None, **kwargs: Any) -> None:
         self._check_tenant()

@@ -1,0 +1,5 @@
+from accounts.admin.base import TenantAdmin
+from accounts.admin.membership import MembershipAdmin
+from accounts.admin.tenant import OrganisationAdmin
+
+__all__ = ["MembershipAdmin", "OrganisationAdmin", "TenantAdmin"]
