@@ -1,0 +1,145 @@
+"""Everything a provider or a mail server can do to us, and what follows from it.
+
+MailError                     root; jobs read its attributes, never its text
+├── Unreachable               refused, closed, filtered, or not allowed: one wording for all
+├── ConnectionLost            the line broke in the middle
+├── ServerUnavailable         it answers, but cannot serve now (UNAVAILABLE, SYS/TEMP, 4xx, 5xx of HTTP)
+│   └── Throttled             it named a time (or a limit of connections)
+├── TlsRefused                certificate, name or version is not acceptable; or STARTTLS is missing
+├── SignInRefused             the mail server did not take the token (says nothing about the grant)
+│   └── MailboxUnusable       the token was taken, the mailbox behind it cannot be opened
+├── ProtocolFault             an answer outside the protocol, or over our limits
+├── GrantError                what the token endpoint decides
+│   ├── ConsentNeeded         only the owner's new consent helps
+│   ├── AppMisconfigured      our provider app is wrong: an administrator must change it
+│   ├── AdminApprovalNeeded   the provider's administrator must approve
+│   └── TokenBusy             another process refreshes right now; come back
+├── KeyWrong                  a stored secret cannot be opened with the configured keys
+└── LeaseLost                 somebody else owns this mailbox now; stop and change nothing
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar, Literal
+
+Fixer = Literal["owner", "admin", "provider_admin", "operator", "nobody"]
+
+
+class MailError(Exception):
+    """Root of all a mail server or provider can do to us.
+
+    `code` names the row in words.REASONS; `detail` is the provider's own reply, redacted, for "Details".
+    """
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False  # may the same call succeed later, without anybody doing anything?
+    needs_consent: ClassVar[bool] = False  # must the owner grant access again?
+
+    def __init__(
+        self, detail: str = "", *, code: str | None = None, retry_after: timedelta | None = None, private: str = ""
+    ) -> None:
+        super().__init__(detail or self.code)
+        self.detail = detail[:500]
+        self.reason = code or self.code
+        self.retry_after = retry_after
+        self.private = private[:500]
+        """For the operator's log alone: what a tenant must not learn (addresses, which refusal it was)."""
+
+
+class Unreachable(MailError):
+    """No connection: name unknown, refused, filtered, or an address that is not allowed."""
+
+    code = "unreachable"
+    retryable = True
+
+
+class ConnectionLost(MailError):
+    """The connection ended before the answer was complete."""
+
+    code = "connection_lost"
+    retryable = True
+
+
+class ServerUnavailable(MailError):
+    """The server says that it cannot serve now: IMAP [UNAVAILABLE], POP3 [SYS/TEMP], SMTP 4xx, HTTP 5xx."""
+
+    code = "provider_down"
+    retryable = True
+
+
+class Throttled(ServerUnavailable):
+    """The server asked for a pause; `retry_after` holds it when a time was named."""
+
+    code = "throttled"
+
+
+class TlsRefused(MailError):
+    """The server's certificate, name or TLS version is not acceptable, or STARTTLS is not offered."""
+
+    code = "tls_untrusted"
+
+
+class SignInRefused(MailError):
+    """The mail server refused the token. By itself never a reason to ask the owner again (PROVIDERS: unknown refusal)."""
+
+    code = "signin_refused"
+    retryable = True
+
+
+class MailboxUnusable(SignInRefused):
+    """Authentication succeeded, but the mailbox cannot be opened: licence, IMAP off, or a token for another mailbox."""
+
+    code = "mailbox_unusable"
+
+
+class ProtocolFault(MailError):
+    """An answer that the protocol does not know, or that is larger than our limits."""
+
+    code = "protocol_fault"
+    retryable = True
+
+
+class GrantError(MailError):
+    """What the token endpoint says of the grant."""
+
+    code = "grant"
+
+
+class ConsentNeeded(GrantError):
+    """invalid_grant, interaction_required, consent_required (RFC 6749, section 5.2; OpenID Connect Core, 3.1.2.6)."""
+
+    code = "consent_revoked"
+    needs_consent = True
+
+
+class AppMisconfigured(GrantError):
+    """invalid_client, unauthorized_client, invalid_scope …: our registration at the provider is wrong (RFC 6749, 5.2)."""
+
+    code = "app_misconfigured"
+
+
+class AdminApprovalNeeded(GrantError):
+    """The provider's administrator must approve this client first."""
+
+    code = "admin_approval"
+
+
+class TokenBusy(GrantError):
+    """Another process holds the refresh lease. `retry_after` says when to look again."""
+
+    code = "token_busy"
+    retryable = True
+
+
+class KeyWrong(MailError):
+    """A stored secret cannot be opened: MAILHUB_ENCRYPTION_KEYS lacks the key that sealed it."""
+
+    code = "key_wrong"
+
+
+class LeaseLost(MailError):
+    """The row's lease is no longer ours: roll back and stop (never shown; not a fault of the mailbox)."""
+
+    code = "lease_lost"
+    retryable = True
