@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -68,7 +69,7 @@ class Child:
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=in_child,  # noqa: PLW1509 - two system calls, no lock; no thread of ours forks
+            preexec_fn=in_child,
         )
         threading.Thread(target=self._copy, args=(self.process,), daemon=True).start()
 
@@ -89,10 +90,8 @@ class Child:
     def kill_group(self) -> None:
         """The process and whatever of its session is left."""
         if self.process is not None:
-            try:
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
 
 
 class Supervisor:

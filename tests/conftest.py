@@ -1,0 +1,10 @@
+"""What every test may ask for. Servers are started once a test process, on first use, and ended by pid."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+# Tests run without collectstatic; the manifest has a test of its own (tests/theme).
+settings.STORAGES = settings.STORAGES | {
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+}
