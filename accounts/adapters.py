@@ -28,9 +28,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def login(self, request: HttpRequest, user: Any) -> None:
         with transaction.atomic():
             super().login(request, user)
-            methods = [
-                record.get("type") or record["method"] for record in get_authentication_records(request, user)
-            ]
+            methods = [record.get("type") or record["method"] for record in get_authentication_records(request, user)]
             sign_ins.succeeded(user, methods=methods, ip=self.get_client_ip(request))
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:

@@ -7,6 +7,7 @@ loaded costs nothing; others cost one query a foreign key, and only when the ref
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from django.db import models
@@ -16,13 +17,20 @@ class CrossTenantReference(Exception):
     """A row of one tenant would have pointed to a row of another: a fault in our code, never a person's."""
 
 
-def tenant_references(model: type[models.Model]) -> list[models.ForeignKey[Any, Any]]:
+@cache
+def tenant_references(model: Any) -> tuple[models.ForeignKey[Any, Any], ...]:
     """The model's foreign keys (and one-to-ones) to rows that belong to a tenant."""
-    return [
+    return tuple(
         field
         for field in model._meta.concrete_fields
         if isinstance(field, models.ForeignKey) and is_tenant_row(field.related_model)
-    ]
+    )
+
+
+@cache
+def reference_columns(model: type[models.Model]) -> tuple[str, ...]:
+    """The attributes that hold the row's tenant and its references."""
+    return ("tenant_id", *(field.attname for field in tenant_references(model)))
 
 
 def is_tenant_row(model: Any) -> bool:

@@ -18,18 +18,19 @@ def second_factor_required(request: HttpRequest) -> HttpResponse:
     """Why a second factor, the ways to set one up, and locally for the demo user "Not now"."""
     if second_factor.has_factor(second_factor.enrolled_factors(request.user)):
         return redirect("dashboard")
-    return render(
-        request, "accounts/second_factor_required.html", {"may_skip": second_factor.may_skip(request.user)}
-    )
+    return render(request, "accounts/second_factor_required.html", {"may_skip": second_factor.may_skip(request.user)})
 
 
 @never_cache
 @require_POST
 def second_factor_skip(request: HttpRequest) -> HttpResponse:
     """The demo user goes on without, in this session only."""
-    if not second_factor.may_skip(request.user) or second_factor.has_factor(second_factor.enrolled_factors(request.user)):
+    if not second_factor.may_skip(request.user) or second_factor.has_factor(
+        second_factor.enrolled_factors(request.user)
+    ):
         raise Http404
-    sign_ins.second_factor_skipped(request.user)
+    user: Any = request.user
+    sign_ins.second_factor_skipped(user)
     request.session[second_factor.SKIPPED_KEY] = str(request.user.pk)
     return redirect("dashboard")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from django.db import models
@@ -51,9 +51,10 @@ class TenantQuerySet(models.QuerySet[_Row]):
         references.check_update(self, kwargs)
         return super().update(**kwargs)
 
-    def bulk_update(self, objs: Iterable[_Row], fields: Sequence[str], *args: Any, **kwargs: Any) -> int:
-        references.check_bulk_update(self.model, fields)
-        return super().bulk_update(objs, fields, *args, **kwargs)
+    def bulk_update(self, objs: Iterable[_Row], fields: Iterable[str], *args: Any, **kwargs: Any) -> int:
+        names = list(fields)
+        references.check_bulk_update(self.model, names)
+        return super().bulk_update(objs, names, *args, **kwargs)
 
 
 TenantManager = models.Manager.from_queryset(TenantQuerySet)

@@ -6,7 +6,7 @@ look-ups, raw ids, bulk actions on rows that one may see but not change, the sto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, ClassVar, Final
 
@@ -111,13 +111,13 @@ class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # its model is a
         tenants = request.user.tenants_with(right).order_by().values("pk")  # type: ignore[union-attr]
         return rows.filter(**{f"{path or self.tenant_path}__in": tenants})
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
         return fields if obj is None or "tenant" in fields else (*fields, "tenant")  # a row never moves
 
     # Pages -----------------------------------------------------------------------------------------------------------
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return self._or_404(super().changelist_view, request, extra_context)
 
     def changeform_view(
@@ -126,12 +126,10 @@ class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # its model is a
         object_id: str | None = None,
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
+    ) -> Any:
         return self._or_404(super().changeform_view, request, object_id, form_url, extra_context)
 
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         return self._or_404(super().delete_view, request, object_id, extra_context)
 
     def history_view(
@@ -159,7 +157,7 @@ class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # its model is a
         kwargs.setdefault("queryset", scoped(db_field.related_model, request))
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
-    def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
+    def get_list_filter(self, request: HttpRequest) -> Any:
         return [self._scoped_filter(each) for each in super().get_list_filter(request)]
 
     def _scoped_filter(self, each: Any) -> Any:
@@ -188,7 +186,7 @@ class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # its model is a
     # Deeds -----------------------------------------------------------------------------------------------------------
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        actions = super().get_actions(request)
+        actions: dict[str, Any] = super().get_actions(request)
         actions.pop("delete_selected", None)  # goes round the services
         return {name: (self._narrowed(function), *rest) for name, (function, *rest) in actions.items()}
 

@@ -13,13 +13,11 @@ from django.http import HttpRequest
 class ScopedRelatedFilter(admin.RelatedFieldListFilter):
     """Django's own offers every row of the related table."""
 
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
         visible = scoped(field.related_model, request)
         ordering = self.field_admin_ordering(field, request, model_admin)
-        choices: list[tuple[Any, str]] = field.get_choices(
-            include_blank=False, ordering=ordering, limit_choices_to={"pk__in": visible.order_by().values("pk")}
-        )
-        return choices
+        limit = {"pk__in": visible.order_by().values("pk")}
+        return field.get_choices(include_blank=False, ordering=ordering, limit_choices_to=limit)
 
 
 def scoped(model: Any, request: HttpRequest) -> models.QuerySet[Any]:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Self
 
 from django.core.exceptions import ValidationError
@@ -27,8 +26,8 @@ class TenantRow(models.Model):
         abstract = True
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
-        row = super().from_db(db, field_names, values)
+    def from_db(cls, *args: Any, **kwargs: Any) -> Self:
+        row = super().from_db(*args, **kwargs)
         row._stored_keys = row._reference_keys()
         return row
 
@@ -41,9 +40,9 @@ class TenantRow(models.Model):
             except references.CrossTenantReference:
                 raise ValidationError("What is chosen here belongs to another organisation.") from None
 
-    def save(self, *args: Any, update_fields: Sequence[str] | None = None, **kwargs: Any) -> None:
+    def save(self, *args: Any, **kwargs: Any) -> None:
         self._check_tenant()
-        super().save(*args, update_fields=update_fields, **kwargs)
+        super().save(*args, **kwargs)
         self._stored_keys = self._reference_keys()
 
     def _check_tenant(self) -> None:
@@ -57,5 +56,5 @@ class TenantRow(models.Model):
 
     def _reference_keys(self) -> dict[str, Any]:
         """The loaded keys of the tenant and of the tenant's rows; a deferred one is not fetched for this."""
-        names = ["tenant_id", *(field.attname for field in references.tenant_references(type(self)))]
-        return {name: self.__dict__[name] for name in names if name in self.__dict__}
+        held = self.__dict__
+        return {name: held[name] for name in references.reference_columns(type(self)) if name in held}

@@ -14,7 +14,7 @@ from accounts.roles import PLATFORM_RIGHTS, RIGHTS, Right, Role, roles_with
 from accounts.visibility import visible_tenants
 
 if TYPE_CHECKING:
-    from django.db.models.manager import RelatedManager
+    from django.db.models.fields.related_descriptors import RelatedManager
 
     from accounts.models.membership import Membership
 

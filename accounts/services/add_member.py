@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import audit
-from audit.actor import Actor
 from django.db import transaction
 
+import audit
 from accounts.errors import AlreadyMember
 from accounts.models import Membership, Tenant, User
 from accounts.roles import Role
+from audit.actor import Actor
 
 
 @dataclass(frozen=True)

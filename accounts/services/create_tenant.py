@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import audit
-from audit.actor import Actor
 from django.contrib.auth.password_validation import validate_password
 from django.db import IntegrityError, transaction
 
+import audit
 from accounts.errors import WrongPassword
 from accounts.models import Membership, Tenant, User
 from accounts.roles import Role
+from audit.actor import Actor
 
 ATTEMPTS = 5  # two tenants of one name, made at the same moment, want the same slug
 
@@ -43,7 +43,7 @@ def create_tenant(name: str, *, owner_email: str, password: str | None = None, a
 
 
 def _owner(email: str, password: str | None) -> User:
-    known = User.objects.filter(email=email.lower()).first()
+    known: User | None = User.objects.filter(email=email.lower()).first()
     if known is None:
         if password is not None:
             validate_password(password, User(email=email.lower()))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from audit.actor import SYSTEM
 from django.conf import settings
 from django.db import transaction
 
 from accounts.models import Tenant, User
 from accounts.services.create_tenant import create_tenant
+from audit.actor import SYSTEM
 
 DEMO_EMAIL: Final = "demo@mailhub.local"
 DEMO_TENANT: Final = "Sandbox Ltd"

@@ -6,14 +6,13 @@ setting the password ends it.
 
 from __future__ import annotations
 
-import audit
 from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
-from audit.actor import Actor
 from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 
+import audit
 from accounts.models import Membership, User
 from accounts.services.own_people import refuse_unless_own
 

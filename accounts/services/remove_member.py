@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import audit
-from audit.actor import Actor
 from django.db import transaction
 
+import audit
 from accounts.models import Membership
 from accounts.services.owners import keep_one_owner
+from audit.actor import Actor
 
 
 def remove_member(membership: Membership, *, actor: Actor) -> None:

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import audit
-from audit.actor import Actor
 from django.db import transaction
 
+import audit
 from accounts.models import Tenant
+from audit.actor import Actor
 
 
 def rename_tenant(tenant: Tenant, *, name: str, actor: Actor) -> bool:

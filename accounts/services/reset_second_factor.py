@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import audit
 from allauth.mfa.models import Authenticator
 from django.db import transaction
 
+import audit
 from accounts.models import Membership, User
 from accounts.services.own_people import refuse_unless_own
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import audit
-from audit.actor import NamedActor
 from django.db import transaction
 
+import audit
 from accounts.models import User
+from audit.actor import NamedActor
 
 
 def succeeded(user: User, *, methods: Sequence[str], ip: str) -> None:
