@@ -15,15 +15,3 @@ class Look(NamedTuple):
     tone: Tone
     icon: str  # the id of a symbol in static/mailhub/icons.svg
     means: str = ""  # one sentence, for tool tips and banners
-
-
-# Outcomes that several apps show: steps of a test, attempts, events, parts of the installation.
-HEALTHY = Look("Healthy", "ok", "check")
-DONE = Look("Done", "ok", "check")
-RUNNING = Look("Running", "info", "retry")
-WAITING = Look("Waiting", "off", "clock")
-SKIPPED = Look("Skipped", "off", "stop")
-SOON = Look("Ends soon", "warn", "clock")
-FAILED = Look("Failed", "bad", "cross")
-REFUSED = Look("Refused", "bad", "cross")
-EXPIRED = Look("Ended", "bad", "alert")

@@ -7,11 +7,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django import template
+from django.forms.boundfield import BoundField
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 
 from theme import charts
@@ -49,7 +50,7 @@ def at(moment: datetime | None) -> SafeString | str:
     """Day and minute, the second and the zone on hover."""
     if not moment:
         return "–"
-    return _time(moment, f"{timezone.localtime(moment):%-d %b %Y, %H:%M}")
+    return _time(moment, f"{timezone.localtime(moment):%-d %b %Y, %H:%M}", whole=True)
 
 
 def _span(gap: timedelta, now: datetime) -> str:
@@ -61,9 +62,11 @@ def _span(gap: timedelta, now: datetime) -> str:
     return words
 
 
-def _time(moment: datetime, words: str) -> SafeString:
+def _time(moment: datetime, words: str, *, whole: bool = False) -> SafeString:
+    """`whole`: the words are date and time, which mailhub.js turns into the reader's zone."""
     exact = f"{timezone.localtime(moment):%a %-d %b %Y, %H:%M:%S %Z}"
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, words)
+    mark = mark_safe(" data-date") if whole else ""
+    return format_html('<time datetime="{}" title="{}"{}>{}</time>', moment.isoformat(), exact, mark, words)
 
 
 @register.filter
@@ -91,6 +94,19 @@ def initials(person: Any) -> str:
     """Two letters for the account button: of the name, else of the e-mail address."""
     words = (getattr(person, "name", "") or getattr(person, "email", "")).replace("@", " ").split()
     return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
+
+
+@register.filter
+def plain(field: BoundField) -> SafeString:
+    """The input without a placeholder: a visible label says it already, and stays while one types."""
+    field.field.widget.attrs.pop("placeholder", None)
+    return field.as_widget()
+
+
+@register.filter
+def inline_svg(document: str) -> SafeString:
+    """An SVG document of our own making (the QR code), ready to stand inside HTML: a data: address would break the CSP."""
+    return mark_safe(document[document.index("<svg") :])  # noqa: S308
 
 
 @register.simple_tag(takes_context=True)
