@@ -32,4 +32,5 @@ def name_of(chain: UUID) -> str:
 
 
 def _tenants() -> Manager[Any]:
-    return apps.get_model(settings.AUDIT_TENANT_MODEL)._default_manager
+    manager: Manager[Any] = apps.get_model(settings.AUDIT_TENANT_MODEL)._default_manager
+    return manager

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import BinaryIO
 from uuid import UUID
 
+from audit.canonical import GENESIS
 from audit.chain_check import ChainCheck, Result
 from audit.entry import UnreadableEntryError, from_line, from_row
 from audit.rows import BATCH, rows
@@ -22,7 +23,7 @@ def verify(chain: UUID, heads: ChainHeads | None = None, *, progress: Progress |
 
     # The head row is read before the events: appends meanwhile can only add to what it promises.
     row = ChainHead.objects.filter(chain=chain).first()
-    check = ChainCheck(str(chain), heads, *([(row.seq, row.hash)] if row else []))
+    check = ChainCheck(str(chain), heads, (row.seq, row.hash) if row else (0, GENESIS))
     try:
         for values in rows(chain):
             if not check.feed(from_row(values)):
