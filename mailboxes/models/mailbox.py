@@ -45,6 +45,7 @@ class Mailbox(TenantRow):
     receive = models.CharField(max_length=4, choices=Receive.choices, default=Receive.IMAP)
     send = models.BooleanField(default=True)
     keep = models.CharField(max_length=7, choices=Keep.choices, default=Keep.FULL)
+    aliases = models.JSONField(default=list, blank=True)  # further addresses that it may send as
     # The account pinned by the first consent; a new subject on a known address waits for an administrator.
     pinned_issuer = models.CharField(max_length=300, blank=True, editable=False)
     pinned_subject = models.CharField(max_length=255, blank=True, editable=False)
@@ -59,6 +60,7 @@ class Mailbox(TenantRow):
     poll_requested_at = models.DateTimeField(null=True, blank=True, editable=False)  # "Sync now" while a lease runs
     lease_id = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
+    send_paused_until = models.DateTimeField(null=True, blank=True, editable=False)  # a daily limit, or a pause asked for
     last_synced_at = models.DateTimeField(null=True, blank=True, editable=False)
     message_count = models.PositiveIntegerField(default=0, editable=False)
     data_key = SecretField(null=True)  # base64 of 32 bytes; read in services/bodies.py alone
