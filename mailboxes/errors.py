@@ -100,6 +100,59 @@ class ProtocolFault(MailError):
     retryable = True
 
 
+class CommandRefused(ProtocolFault):
+    """IMAP NO to one command: a folder that is gone, a right that is missing. `response_code` is RFC 5530's, or ''."""
+
+    def __init__(self, detail: str = "", *, private: str = "", response_code: str = "") -> None:
+        super().__init__(detail, private=private)
+        self.response_code = response_code
+
+
+class DeliveryFault(MailError):
+    """A message that was being handed over did not go through.
+
+    `stage` is the SMTP step: mail, rcpt, data, body, dot. `reply` is the server's answer, redacted ('' when none came),
+    `status` its number (0: none). Raised only once signed in: what fails earlier left nothing of the message anywhere.
+    """
+
+    code = "rejected"
+    dot_may_have_left: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        stage: str,
+        status: int = 0,
+        enhanced: str = "",
+        retry_after: timedelta | None = None,
+        private: str = "",
+    ) -> None:
+        super().__init__(detail, retry_after=retry_after, private=private)
+        self.stage = stage
+        self.status = status
+        self.enhanced = enhanced  # RFC 3463, such as "5.7.1"; '' when the server gave none
+        self.reply = detail[:500] if status else ""
+
+
+class Rejected(DeliveryFault):
+    """5xx: the same message will be refused again."""
+
+
+class Deferred(DeliveryFault):
+    """4xx, or a line that broke before the final dot: the server does not have it, a later try may succeed."""
+
+    code = "deferred"
+    retryable = True
+
+
+class Uncertain(DeliveryFault):
+    """The final dot may have left, and no answer came. Never sent again by itself."""
+
+    code = "uncertain"
+    dot_may_have_left = True
+
+
 class GrantError(MailError):
     """What the token endpoint says of the grant."""
 

@@ -60,7 +60,9 @@ class Mailbox(TenantRow):
     poll_requested_at = models.DateTimeField(null=True, blank=True, editable=False)  # "Sync now" while a lease runs
     lease_id = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
-    send_paused_until = models.DateTimeField(null=True, blank=True, editable=False)  # a daily limit, or a pause asked for
+    send_paused_until = models.DateTimeField(
+        null=True, blank=True, editable=False
+    )  # a daily limit, or a pause asked for
     last_synced_at = models.DateTimeField(null=True, blank=True, editable=False)
     message_count = models.PositiveIntegerField(default=0, editable=False)
     data_key = SecretField(null=True)  # base64 of 32 bytes; read in services/bodies.py alone

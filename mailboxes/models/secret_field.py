@@ -75,7 +75,7 @@ def _open(sealed: str, context: str) -> str:
         raise SecretUnreadable(f"{context}: no configured key opens it") from None
     if not separator or found != context:
         raise SecretUnreadable(f"{context}: it was sealed to another row")
-    return clear
+    return str(clear)
 
 
 class _SecretAttribute(DeferredAttribute):
@@ -84,9 +84,13 @@ class _SecretAttribute(DeferredAttribute):
     def __set__(self, instance: models.Model, value: Any) -> None:
         secret = self.field.to_python(value)
         if isinstance(secret, Secret):
-            if secret._owner is not None and secret._owner is not instance:
-                secret = Secret(secret.reveal())  # copied to another row: sealed anew, to that row
-            secret._owner, secret._place = instance, _place(self.field)
+            owner, place = secret._owner, _place(self.field)
+            if owner is not None and owner is not instance:
+                if owner.pk == instance.pk and secret._place == place and secret._sealed is not None:
+                    secret = Secret(sealed=secret._sealed)  # the same row, loaded again
+                else:
+                    secret = Secret(secret.reveal())  # copied to another row: sealed anew, to that row
+            secret._owner, secret._place = instance, place
         instance.__dict__[self.field.attname] = secret
 
 
@@ -94,7 +98,7 @@ def _place(field: Any) -> str:
     return f"{field.model._meta.db_table}.{field.column}"
 
 
-class SecretField(emf.EncryptedTextField):  # type: ignore[misc]
+class SecretField(emf.EncryptedTextField):
     """A text that only services read. Nullable; not editable; no look-up but isnull; no update(), bulk_update() in clear."""
 
     descriptor_class = _SecretAttribute

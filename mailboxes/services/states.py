@@ -74,7 +74,7 @@ def state_after(error: errors.MailError) -> str:
 
 def pause_after(failures: int) -> timedelta:
     """How long to wait after so many failures in a row: doubling, with jitter, an hour at most."""
-    longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures, 10))
+    longest = min(LONGEST_PAUSE, FIRST_PAUSE * (1 << min(failures, 10)))
     return longest * random.uniform(0.75, 1.0)  # noqa: S311 - jitter, not a secret
 
 
