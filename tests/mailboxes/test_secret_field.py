@@ -82,7 +82,7 @@ def test_a_secret_is_masked_wherever_it_could_be_printed(app: ProviderApp) -> No
 
 
 def test_a_clear_secret_reaches_the_database_only_sealed_to_a_row(app: ProviderApp) -> None:
-    with pytest.raises(FieldError):
+    with pytest.raises(FieldError), transaction.atomic():
         ProviderApp.objects.filter(pk=app.pk).update(client_secret="clear")
     app.client_secret = "new"
     with pytest.raises(FieldError), transaction.atomic():
