@@ -56,7 +56,7 @@ class ChainCheck:
     def stop(self, fault: str, *, at: int | None = None) -> None:
         """The chain is broken; by default where the next event was expected. The first fault stands."""
         if self.first_bad is None:
-            self.first_bad, self.fault = at or self.count + 1, fault
+            self.first_bad, self.fault = self.count + 1 if at is None else at, fault
 
     def result(self) -> Result:
         """The verdict, once all events were fed."""

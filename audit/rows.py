@@ -6,15 +6,21 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from django.db import DataError, OperationalError
+
 from audit.entry import FIELDS
 
 BATCH = 1000  # rows in memory
 
 
+class UnreadableRowError(ValueError):
+    """A row holds what its column cannot: no JSON, no UTF-8, a time beyond all calendars."""
+
+
 def rows(chain: UUID) -> Iterator[dict[str, Any]]:
     """All events of a chain, read in batches; those appended meanwhile are among them.
 
-    Raises ValueError (Django's converters and the JSON reader do) exactly at the first row that cannot be read.
+    Raises UnreadableRowError exactly at the first row that cannot be read.
     """
     from audit.models import AuditEvent
 
@@ -23,9 +29,11 @@ def rows(chain: UUID) -> Iterator[dict[str, Any]]:
     while True:
         try:
             batch = list(rest[:size])
-        except ValueError:
+        except (ValueError, DataError, OperationalError) as error:
+            if isinstance(error, OperationalError) and "decode" not in str(error):
+                raise  # the server went away, which says nothing about the row
             if size == 1:
-                raise
+                raise UnreadableRowError(str(error)) from None
             size = 1  # hand out the good rows that stand before the bad one
             continue
         if not batch:

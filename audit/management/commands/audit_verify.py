@@ -47,16 +47,14 @@ class Command(BaseCommand):
         progress = self._progress()
         if options["file"]:
             results = _of_file(options["file"], heads, progress)
-            names = {chain: chain or "unknown" for chain in results}
         else:
             results = _of_database(options["tenant"], heads, progress)
-            names = {chain: name_of(UUID(chain)) for chain in results}
         if progress:
             self.stderr.write("\r\x1b[K", style_func=str, ending="")
         if options["json"]:
             self.stdout.write(json.dumps(_document(results, single=bool(options["tenant"]))))
         else:
-            self._tell(results, names)
+            self._tell(results, _names(results, of_database=not options["file"]))
         if not all(result.ok for result in results.values()) or any(_refused(heads, chain) for chain in results):
             sys.exit(1)
 
@@ -115,6 +113,10 @@ def _of_database(tenant: str | None, heads: Heads, progress: Progress | None) ->
         str(chain): verify(chain, None if heads is None else heads.get(str(chain), ChainHeads()), progress=progress)
         for chain in found
     }
+
+
+def _names(results: Mapping[str, Result], *, of_database: bool) -> dict[str, str]:
+    return {chain: name_of(UUID(chain)) if of_database else chain or "unknown" for chain in results}
 
 
 def _refused(heads: Heads, chain: str) -> bool:
