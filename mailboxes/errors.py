@@ -3,6 +3,7 @@
 MailError                     root; jobs read its attributes, never its text
 ├── Unreachable               refused, closed, filtered, or not allowed: one wording for all
 ├── ConnectionLost            the line broke in the middle
+│   └── AnswerLost            … after a token request had left: the provider may have acted on it
 ├── ServerUnavailable         it answers, but cannot serve now (UNAVAILABLE, SYS/TEMP, 4xx, 5xx of HTTP)
 │   └── Throttled             it named a time (or a limit of connections)
 ├── TlsRefused                certificate, name or version is not acceptable; or STARTTLS is missing
@@ -15,6 +16,7 @@ MailError                     root; jobs read its attributes, never its text
 │   ├── AdminApprovalNeeded   the provider's administrator must approve
 │   └── TokenBusy             another process refreshes right now; come back
 ├── KeyWrong                  a stored secret cannot be opened with the configured keys
+├── BodyUnreadable            the stored bytes of a message are damaged or gone
 └── LeaseLost                 somebody else owns this mailbox now; stop and change nothing
 """
 
@@ -59,6 +61,10 @@ class ConnectionLost(MailError):
 
     code = "connection_lost"
     retryable = True
+
+
+class AnswerLost(ConnectionLost):
+    """A request to the token endpoint left, but no usable answer came: the provider may have acted on it."""
 
 
 class ServerUnavailable(MailError):
@@ -189,6 +195,12 @@ class KeyWrong(MailError):
     """A stored secret cannot be opened: MAILHUB_ENCRYPTION_KEYS lacks the key that sealed it."""
 
     code = "key_wrong"
+
+
+class BodyUnreadable(MailError):
+    """What lies in the pack is not what was stored: changed, cut, or gone. Never answered in part."""
+
+    code = "body_unreadable"
 
 
 class LeaseLost(MailError):
