@@ -48,11 +48,8 @@ class Session:
 
     async def answer(self, name: str, arguments: list[str]) -> None:
         method = getattr(self, f"do_{name.lower()}", None)
-        if (
-            method is None
-            or (bool(self.user) == (name in ("AUTH", "STLS")))
-            or (not self.user and name not in BEFORE_SIGN_IN)
-        ):
+        allowed = name not in ("AUTH", "STLS") if self.user else name in BEFORE_SIGN_IN
+        if method is None or not allowed:
             return self.send("-ERR not now")
         try:
             await method(*arguments)
