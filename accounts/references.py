@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from django.db import models
 
@@ -44,14 +45,11 @@ def check_many(model: type[models.Model], rows: Sequence[models.Model]) -> None:
     for field in tenant_references(model):
         unknown: dict[Any, Any] = {}
         for row in rows:
-            target = getattr(row, field.attname)
+            target, own = _key(getattr(row, field.attname)), _key(row.tenant_id)  # type: ignore[attr-defined]
             if target is None:
                 continue
-            tenant = _tenant_of_loaded(row, field)
-            if tenant is None:
-                if unknown.setdefault(target, row.tenant_id) != row.tenant_id:  # type: ignore[attr-defined]
-                    _refuse(model, field)
-            elif tenant != row.tenant_id:  # type: ignore[attr-defined]
+            known = _key(getattr(row, field.name).tenant_id) if field.is_cached(row) else None
+            if (known or unknown.setdefault(target, own)) != own:
                 _refuse(model, field)
         if unknown and _tenants_of(field, unknown) != unknown:
             _refuse(model, field)
@@ -61,7 +59,8 @@ def check_update(rows: models.QuerySet[Any], changes: Mapping[str, Any]) -> None
     """Raise CrossTenantReference when `rows.update(**changes)` could point across tenants or move a row."""
     if "tenant" in changes or "tenant_id" in changes:
         raise CrossTenantReference(f"a {rows.model._meta.verbose_name} never changes its tenant")
-    for field in tenant_references(rows.model):
+    model: Any = rows.model
+    for field in tenant_references(model):
         value = changes.get(field.name, changes.get(field.attname))
         if value is None:
             continue
@@ -79,8 +78,9 @@ def check_bulk_update(model: type[models.Model], fields: Iterable[str]) -> None:
         raise CrossTenantReference("bulk_update can't write references between tenant rows: save them one by one")
 
 
-def _tenant_of_loaded(row: models.Model, field: models.ForeignKey[Any, Any]) -> Any:
-    return getattr(row, field.name).tenant_id if field.is_cached(row) else None
+def _key(value: Any) -> UUID | None:
+    """A key as the database gives it: jobs and forms pass ids as text."""
+    return UUID(value) if isinstance(value, str) else value
 
 
 def _tenants_of(field: models.ForeignKey[Any, Any], targets: Iterable[Any]) -> dict[Any, Any]:
