@@ -23,7 +23,7 @@ def verify(chain: UUID, heads: ChainHeads | None = None, *, progress: Progress |
 
     # The head row is read before the events: appends meanwhile can only add to what it promises.
     row = ChainHead.objects.filter(chain=chain).first()
-    check = ChainCheck(str(chain), heads, (row.seq, row.hash) if row else (0, GENESIS))
+    check = ChainCheck(heads, (row.seq, row.hash) if row else (0, GENESIS))
     try:
         for values in rows(chain):
             if not check.feed(from_row(values)):
@@ -47,11 +47,11 @@ def verify_file(
         try:
             entry = from_line(line)
         except UnreadableEntryError as error:
-            check = checks.setdefault(current, ChainCheck(current, _of(heads, current)))
+            check = checks.setdefault(current, ChainCheck(_of(heads, current)))
             check.stop(f"line {number} of the file is no event: {error}")
             break
         current = str(entry["chain"])
-        check = checks.setdefault(current, ChainCheck(current, _of(heads, current)))
+        check = checks.setdefault(current, ChainCheck(_of(heads, current)))
         check.feed(entry)
         if progress and number % BATCH == 0:
             progress(number)

@@ -27,7 +27,7 @@ def shared_database(transactional_db: None, tmp_path: Path) -> dict[str, str]:
     environment = {**os.environ, "MAILHUB_DATA": str(tmp_path)}
     if connection.vendor == "sqlite":
         environment["DATABASE_URL"] = f"sqlite:///{tmp_path / 'shared.sqlite3'}"
-        run(environment, "django", "migrate", "audit", "--verbosity=0")
+        run(environment, "django", "migrate", "audit", "--verbosity=0", "--skip-checks")
     else:
         at = connection.settings_dict
         login = f"{at['USER']}:{quote(at['PASSWORD'])}"

@@ -159,6 +159,36 @@ def test_a_chain_written_anew_is_found_only_with_a_signed_head(
     assert (with_head.ok, with_head.first_bad) == (False, 10)
 
 
+def test_a_chain_written_anew_without_its_head_row_is_found_at_its_end(
+    chain: UUID, events: models.QuerySet[AuditEvent]
+) -> None:
+    with lifted_triggers(connection):
+        head = ChainHead.objects.get(chain=chain)
+        events.filter(seq=3).update(actor_label="eve@example.org")
+        rewrite(chain, start=3)
+        head.save()
+
+    assert audit.verify(chain).first_bad == 10
+
+
+def test_two_genuine_heads_that_disagree_show_a_chain_written_anew(chain: UUID, head_log: Path) -> None:
+    write_heads()
+    shipped = head_log.read_bytes()
+    head_log.unlink()
+    with lifted_triggers(connection):
+        AuditEvent.objects.filter(chain=chain, seq=3).update(actor_label="eve@example.org")
+        rewrite(chain, start=3)
+    write_heads()
+    anew = head_log.read_bytes()
+
+    verdicts = []
+    for lines in (anew, shipped + anew, anew + shipped):
+        head_log.write_bytes(lines)
+        verdicts.append(audit.verify(chain, signed(head_log, chain)).first_bad)
+
+    assert verdicts == [None, 10, 10]
+
+
 def test_a_chain_that_vanished_is_missed_with_a_signed_head(chain: UUID, head_log: Path) -> None:
     write_heads()
     with lifted_triggers(connection):

@@ -78,6 +78,22 @@ def test_no_database_has_a_statement_of_its_own_that_goes_round_the_refusals(cha
         refused(statement)
 
 
+def test_a_good_next_event_cannot_take_the_place_of_an_older_one(chain: UUID) -> None:
+    last = AuditEvent.objects.get(seq=10)
+    last.pk, last.seq, last.previous_hash = AuditEvent.objects.get(seq=5).pk, 11, last.hash
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        last.save(force_insert=True)
+    if connection.vendor == "sqlite":
+        columns = [field.column for field in AuditEvent._meta.fields]
+        values = [str(last.pk) if name == "id" else "11" if name == "seq" else name for name in columns]
+        values[columns.index("previous_hash")] = "hash"
+        refused(
+            f"INSERT OR REPLACE INTO audit_auditevent ({', '.join(columns)}) "
+            f"SELECT {', '.join(values)} FROM audit_auditevent WHERE seq = 10"
+        )
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_tests_own_flush_empties_the_tables_and_leaves_the_triggers(write: Write) -> None:
     write(None)
