@@ -37,8 +37,9 @@ class AddPage:
     ) -> HttpResponse:
         if object_id is None and "_saveasnew" not in request.POST:
             return self._or_404(self.add_page, request)  # type: ignore[attr-defined,no-any-return]
+        one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
         try:
-            return super().changeform_view(request, object_id, form_url, extra_context)  # type: ignore[misc,no-any-return]
+            return super().changeform_view(request, object_id, form_url, one_button | (extra_context or {}))  # type: ignore[misc,no-any-return]
         except PeopleError as refusal:
             messages.error(request, str(refusal))
             return HttpResponseRedirect(request.path)

@@ -23,6 +23,11 @@ from accounts.services.change_member import change_member
 from accounts.services.password_link import new_password_link, password_link
 from accounts.services.remove_member import remove_member
 from accounts.services.reset_second_factor import reset_second_factor
+from theme.looks import Look
+from theme.templatetags.mailhub import ago, pill
+
+SET_UP = Look("Set up", "ok", "check")
+NOT_SET_UP = Look("Not yet", "off", "hourglass")  # asked for at the next sign-in, before anything opens
 
 
 class NewMemberForm(forms.Form):
@@ -50,7 +55,7 @@ class MembershipAdmin(AddPage, TenantAdmin):
     add_title = "Add a person"
     add_button = "Add"
 
-    list_display = ("person", "name", "tenant", "role", "may_read_mail", "has_second_factor", "last_sign_in")
+    list_display = ("person", "name", "tenant", "role", "reads_mail", "has_second_factor", "last_sign_in")
     list_filter = ("tenant", "role", "may_read_mail")
     list_select_related = ("tenant", "user")
     search_fields = ("user__email", "user__name")
@@ -81,13 +86,17 @@ class MembershipAdmin(AddPage, TenantAdmin):
     def name(self, row: Membership) -> str:
         return row.user.name
 
-    @admin.display(description="Second factor", boolean=True, ordering="second_factor")
-    def has_second_factor(self, row: Any) -> bool:
-        return bool(row.second_factor)
+    @admin.display(description="May read mail", ordering="may_read_mail")
+    def reads_mail(self, row: Membership) -> str:
+        return "Yes" if row.may_read_mail else "No"
+
+    @admin.display(description="Second factor", ordering="second_factor")
+    def has_second_factor(self, row: Any) -> str:
+        return pill(SET_UP if row.second_factor else NOT_SET_UP)
 
     @admin.display(description="Last sign-in", ordering="user__last_login")
-    def last_sign_in(self, row: Membership) -> Any:
-        return row.user.last_login
+    def last_sign_in(self, row: Membership) -> str:
+        return ago(row.user.last_login)
 
     # Deeds -----------------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
+                "verbose_name": "organisation",
                 "ordering": ("name", "pk"),
             },
         ),
@@ -112,11 +113,16 @@ class Migration(migrations.Migration):
                 (
                     "tenant",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT, related_name="memberships", to="accounts.tenant"
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="memberships",
+                        to="accounts.tenant",
+                        verbose_name="organisation",
                     ),
                 ),
             ],
             options={
+                "verbose_name": "person",
+                "verbose_name_plural": "people",
                 "ordering": ("tenant", "user"),
             },
         ),

@@ -15,13 +15,17 @@ class Membership(TenantRow):
 
     view_right: ClassVar[Right] = Right.MEMBERS_VIEW
 
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="memberships")
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, related_name="memberships", verbose_name="organisation"
+    )
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices)
     may_read_mail = models.BooleanField("may read mail", default=False)
     created_at = models.DateTimeField("member since", auto_now_add=True)
 
     class Meta:
+        verbose_name = "person"
+        verbose_name_plural = "people"
         ordering = ("tenant", "user")
         constraints = [
             models.UniqueConstraint("tenant", "user", name="membership_once"),

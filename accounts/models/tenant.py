@@ -30,6 +30,7 @@ class Tenant(models.Model):
     objects: ClassVar[models.Manager[Tenant]] = models.Manager.from_queryset(TenantsQuerySet)()
 
     class Meta:
+        verbose_name = "organisation"
         ordering = ("name", "pk")
 
     def __str__(self) -> str:
