@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import sqlite3
 import ssl
 import sys
 import threading
@@ -28,7 +29,7 @@ from sandbox.refused import Refused
 from sandbox.smtp import SmtpServer
 from sandbox.store import Grants
 
-SAVE_EVERY = 2.0  # seconds
+SAVE_EVERY = 1.0  # seconds
 LAST_WORD = 0.5  # seconds for open sessions to end once everything is saved
 
 log = logging.getLogger("sandbox")
@@ -108,6 +109,11 @@ def main() -> int:
         asyncio.run(run(environment.read()))
     except Refused as error:
         sys.stderr.write(f"The sandbox does not start: {error}\n")
+        return 1
+    except sqlite3.DatabaseError as error:
+        sys.stderr.write(
+            f"The sandbox can't use state.sqlite3 ({error}). Delete it to begin with the sample mail again.\n"
+        )
         return 1
     return 0
 

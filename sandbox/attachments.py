@@ -66,4 +66,5 @@ def ics(uid: str, summary: str, start: datetime, organizer: str, attendees: list
         "END:VEVENT",
         "END:VCALENDAR",
     ]
-    return Attachment("invite.ics", "text/calendar", "".join(f"{line}\r\n" for line in lines).encode())
+    data = "".join(f"{line}\r\n" for line in lines).encode()
+    return Attachment("invite.ics", "text/calendar", data, (("method", "REQUEST"), ("charset", "utf-8")))

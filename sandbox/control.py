@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -78,9 +78,12 @@ class Control:
         return {"changed": deeds[wish["do"]](wanted)}
 
     def list_mail(self, request: Request) -> list[dict[str, Any]]:
-        """?user=&folder=INBOX: every message with its SHA-256."""
+        """?user=&folder=INBOX: every message with its SHA-256; with &uid= that one and its raw bytes (base64)."""
         args = request.args
-        return self._on_loop(self._listing(args["user"], args.get("folder", "INBOX")))
+        found = self._on_loop(self._listing(args["user"], args.get("folder", "INBOX")))
+        if "uid" in args:
+            return [_described(m) | {"raw": b64encode(m.raw).decode()} for m in found if m.uid == int(args["uid"])]
+        return [_described(message) for message in found]
 
     def change_mail(self, request: Request) -> dict[str, Any]:
         """{"do", "user", "folder"?, …}: see the methods named _do_…"""
@@ -132,8 +135,8 @@ class Control:
             counts.setdefault(person, {})[name] = len(folder.listing())
         return counts
 
-    async def _listing(self, user: str, name: str) -> list[dict[str, Any]]:
-        return [_described(message) for message in (await self._office.folder(user, name)).listing()]
+    async def _listing(self, user: str, name: str) -> list[RawMessage]:
+        return (await self._office.folder(user, name)).listing()
 
     def _on_loop(self, deed: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(deed, self._loop).result(WAIT)
@@ -141,7 +144,9 @@ class Control:
 
 def _guarded(view: Callable[[Request], Any]) -> Callable[[Request], Response]:
     def answer(request: Request) -> Response:
-        if request.headers.get("X-Sandbox-Control") != "1" or request.headers.get("Origin"):
+        headers = request.headers
+        host = (headers.get("Host") or "").partition(":")[0]  # a page of another name may be led here (DNS rebinding)
+        if headers.get("X-Sandbox-Control") != "1" or headers.get("Origin") or host not in ("localhost", "127.0.0.1"):
             return as_json({"error": "send the header X-Sandbox-Control: 1; browsers have no business here"}, 403)
         try:
             return as_json(view(request))

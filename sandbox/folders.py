@@ -20,6 +20,7 @@ from pymap.mime import MessageContent
 from pymap.parsing.message import AppendMessage
 from pymap.parsing.specials import FetchRequirement, ObjectId
 from pymap.parsing.specials.flag import Flag, Recent, Wildcard, get_system_flags
+from pymap.selected import SelectedMailbox
 
 SPECIAL_USE = ("Sent", "Drafts", "Archive", "Junk", "Trash")  # folder and attribute (RFC 6154) have the same name
 FIRST_ID = re.compile(rb"^(?:references|message-id):\s*(<[^>]*>)", re.IGNORECASE | re.MULTILINE)
@@ -109,6 +110,10 @@ class Folder(MailboxData):
             self._mod_sequences.update([uid])
             self._updated.set()
             return message
+
+    async def claim_recent(self, selected: SelectedMailbox) -> None:
+        if any(message.recent for message in self._messages.values()):  # else a SELECT would count as a change
+            await super().claim_recent(selected)
 
     async def append(self, append_msg: AppendMessage, *, recent: bool = False) -> Message:
         when = append_msg.when or datetime.now(UTC)

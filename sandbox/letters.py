@@ -26,6 +26,7 @@ class Attachment:
     name: str
     kind: str  # like application/pdf
     data: bytes
+    parameters: tuple[tuple[str, str], ...] = ()  # of the Content-Type
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,9 @@ def letter(
         message.add_alternative(html, subtype="html", cte="quoted-printable")
     for attachment in attachments:
         main, _, sub = attachment.kind.partition("/")
-        message.add_attachment(attachment.data, maintype=main, subtype=sub, filename=attachment.name)
+        message.add_attachment(
+            attachment.data, maintype=main, subtype=sub, filename=attachment.name, params=dict(attachment.parameters)
+        )
     for number, part in enumerate(message.walk()):
         if part.is_multipart():
             part.set_boundary(f"=_{hashlib.sha256(f'{subject}{date}{number}'.encode()).hexdigest()[:20]}")

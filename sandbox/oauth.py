@@ -118,8 +118,8 @@ class Server(AuthorizationServer):
         self, grant_type: str, client: Client, user: str | None = None, scope: str | None = None, **wishes: Any
     ) -> dict[str, Any]:
         allowed = client.get_allowed_scope(scope)
-        if grant_type == "client_credentials" and not allowed:
-            allowed = " ".join(MAIL_SCOPES)
+        if grant_type == "client_credentials":  # there is no person to know or to be away
+            allowed = " ".join(name for name in MAIL_SCOPES if name in allowed.split() or not scope)
         token = {
             "token_type": "Bearer",
             "access_token": generate_token(42 + self.faults.take("token_pad", user or "")),

@@ -63,7 +63,7 @@ class Provider:
     def userinfo(self, request: Request) -> Response:
         scheme, _, value = (request.headers.get("Authorization") or "").partition(" ")
         token = self._store.by_access(value) if scheme.lower() == "bearer" else None
-        if token is None or not token.live or "openid" not in token.scope.split():
+        if token is None or not token.live or not token.user or "openid" not in token.scope.split():
             refused = as_json({"error": "invalid_token"}, 401)
             refused.headers.append(("WWW-Authenticate", 'Bearer error="invalid_token"'))
             return refused

@@ -81,6 +81,7 @@ def serve(listener: socket.socket, routes: Routes, *, context: ssl.SSLContext | 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 60
+        wbufsize = -1  # head and body leave in one packet; two would wait for each other (Nagle, delayed ACK)
         server_version, sys_version = "MailhubSandbox", ""
 
         def handle(self) -> None:

@@ -234,7 +234,13 @@ def test_a_misspelt_fault_is_refused(sandbox: Sandbox, wish: dict[str, object]) 
 
 def test_the_control_interface_refuses_browsers(sandbox: Sandbox) -> None:
     url, session = sandbox.endpoints["control"], sandbox.session()
-    for headers in ({}, {"X-Sandbox-Control": "1", "Origin": "http://evil.test"}, {"X-Sandbox-Control": "0"}):
+    sent = {"X-Sandbox-Control": "1"}
+    for headers in (
+        {},
+        {"X-Sandbox-Control": "0"},
+        sent | {"Origin": "http://evil.test"},
+        sent | {"Host": "evil.test"},
+    ):
         assert session.get(url, headers=headers, timeout=10).status_code == 403
         assert session.post(f"{url}/tokens", json={"do": "revoke"}, headers=headers, timeout=10).status_code == 403
     preflight = session.options(url, headers={"Origin": "http://evil.test"}, timeout=10)

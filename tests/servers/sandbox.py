@@ -119,6 +119,11 @@ class Sandbox:
         found: list[dict[str, Any]] = self.control("GET", "/mail", user=user, folder=folder)
         return found
 
+    def raw(self, user: str, uid: int, folder: str = "INBOX") -> bytes:
+        """The very bytes of one message."""
+        (found,) = self.control("GET", "/mail", user=user, folder=folder, uid=uid)
+        return base64.b64decode(found["raw"])
+
     # The provider ---------------------------------------------------------------------------------------------------
 
     def session(self) -> requests.Session:
