@@ -6,6 +6,7 @@ Prepares the data folder (migrations, static files, the demo sign-in), then hand
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import socket
 import subprocess
@@ -126,19 +127,23 @@ def main() -> int:
             ),
             "web": lambda: wait_for("The web server", lambda: web_answers(port), stopping),
         },
-        lambda: finish(url, data, "sandbox" in commands),
+        lambda: finish(url, data),
     )
     print("\n  Mailhub has stopped; your data stays in", data)  # noqa: T201
     del held
     return code
 
 
-def finish(url: str, data: Path, sandbox: bool) -> None:
+def finish(url: str, data: Path) -> None:
     """What needs the sandbox's endpoints, then the one block that says how to get in."""
-    if sandbox:
-        manage("prepare", "--sandbox")
-    email, _, password = (data / "demo-password").read_text().strip().partition(" ")
-    print(BANNER.format(url=url, email=email, password=password, data=data), flush=True)  # noqa: T201
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "prepare", "--finish"], check=False, stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        raise SystemExit("The demo organisation could not be finished; see above.")
+    demo = json.loads(done.stdout)
+    password = demo["password"] or "the one you chose"
+    print(BANNER.format(url=url, email=demo["email"], password=password, data=data), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

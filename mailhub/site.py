@@ -12,6 +12,7 @@ from django.db.models import Model
 from django.db.models.base import ModelBase
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
@@ -62,6 +63,15 @@ class MailhubSite(AdminSite):
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]
         return redirect("account_logout")
 
+    @method_decorator(never_cache)
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The overview."""
+        from mailhub.dashboard import figures
+
+        context = self.each_context(request)
+        context |= figures(request.user, context["tenant"]) | {"title": self.index_title, "subtitle": None}  # type: ignore[arg-type]
+        return TemplateResponse(request, "admin/index.html", context | (extra_context or {}))
+
     def app_index(  # type: ignore[override]
         self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -78,6 +88,7 @@ class MailhubSite(AdminSite):
         mailboxes = next((entry for _, group in entries for entry in group if entry.model == "mailboxes.mailbox"), None)
         return context | {
             "navigation": entries,
+            "section": next((entry.word for _, group in entries for entry in group if entry.current), ""),
             "search_url": mailboxes.url if mailboxes else "",
             "attention": self.attention(request) if mailboxes else 0,
             "tenants": self.tenants(request),

@@ -19,3 +19,6 @@ urlpatterns = [
     path("livez", login_not_required(probes.live)),
     path("readyz", login_not_required(probes.ready)),
 ]
+
+handler400 = "mailhub.error_pages.bad_request"
+handler500 = "mailhub.error_pages.server_error"

@@ -1,5 +1,6 @@
+from accounts.admin.audit_event import AuditEventAdmin
 from accounts.admin.base import TenantAdmin
 from accounts.admin.membership import MembershipAdmin
 from accounts.admin.tenant import OrganisationAdmin
 
-__all__ = ["MembershipAdmin", "OrganisationAdmin", "TenantAdmin"]
+__all__ = ["AuditEventAdmin", "MembershipAdmin", "OrganisationAdmin", "TenantAdmin"]

@@ -13,15 +13,17 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import capfirst
 from django.utils.timesince import timesince
 
-from theme import charts
+from theme import charts, deeds
 from theme.charts import Ending, Series
 from theme.looks import Look
 
 register = template.Library()
 
-_SHORTER = {" minutes": " min", " minute": " min", " hours": " h", " hour": " h", "\xa0": " "}
+# In this order: timesince binds number and word by a no-break space.
+_SHORTER = {"\xa0": " ", " minutes": " min", " minute": " min", " hours": " h", " hour": " h"}
 
 
 @register.simple_tag
@@ -109,6 +111,16 @@ def inline_svg(document: str) -> SafeString:
     return mark_safe(document[document.index("<svg") :])  # noqa: S308
 
 
+@register.simple_tag
+def labelled(cell: SafeString, headers: Sequence[Mapping[str, Any]], number: int) -> SafeString:
+    """A cell of the admin's list with its column's name: on a phone, where a row is a card, the name stands before it."""
+    header = headers[number] if number < len(headers) else {}
+    if "action-checkbox" in str(header.get("class_attrib", "")) or not cell.startswith("<td"):
+        return cell
+    label = format_html(' data-label="{}"', capfirst(header.get("text", "")))
+    return mark_safe(f"<td{label}{cell[3:]}")  # noqa: S308 - both parts are escaped already
+
+
 @register.simple_tag(takes_context=True)
 def here_with(context: Mapping[str, Any], **changes: object) -> str:
     """This page's query string with some parameters set, or dropped when empty: "?tab=log&q=anna"."""
@@ -177,3 +189,13 @@ def expiry_strip(title: str, endings: Iterable[Ending], today: date) -> dict[str
     strips = charts.expiry_strip(endings, today)
     shown = [dot.ending for strip in strips for dot in strip.dots]
     return {"title": title, "strips": strips, "endings": shown}
+
+
+@register.filter
+def sentence(action: str) -> str:
+    return deeds.sentence(action)
+
+
+@register.filter
+def deed_icon(action: str) -> str:
+    return deeds.icon(action)

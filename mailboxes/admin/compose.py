@@ -1,0 +1,121 @@
+"""Write a message: the form, and what the service says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from mailboxes.models import Mailbox
+from mailboxes.services.draft import Attachment, Draft, DraftRefused
+from mailboxes.services.outbox import queue
+
+MOST_FILES = 20
+
+
+class ManyFiles(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    widget = ManyFiles
+
+    def clean(self, data: Any, initial: Any = None) -> list[Any]:
+        files = data if isinstance(data, (list, tuple)) else [data] if data else []
+        if len(files) > MOST_FILES:
+            raise forms.ValidationError(f"At most {MOST_FILES} files.")
+        return [super(FilesField, self).clean(each, initial) for each in files]
+
+
+class ComposeForm(forms.Form):
+    mailbox = forms.ModelChoiceField(Mailbox.objects.none(), label="From", empty_label=None)
+    to = forms.CharField(label="To", help_text="Addresses, with commas between them.")
+    cc = forms.CharField(label="Cc", required=False)
+    bcc = forms.CharField(label="Bcc", required=False)
+    subject = forms.CharField(required=False, max_length=998)
+    text = forms.CharField(label="Message", widget=forms.Textarea(attrs={"rows": 12}), required=False)
+    attachments = FilesField(required=False)
+    once = forms.UUIDField(widget=forms.HiddenInput)  # pressing the button twice sends one message
+
+    def __init__(self, *args: Any, mailboxes: QuerySet[Mailbox], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choice: Any = self.fields["mailbox"]
+        choice.queryset = mailboxes
+
+    def draft(self) -> Draft:
+        given = self.cleaned_data
+        return Draft(
+            to=addresses(given["to"]),
+            cc=addresses(given["cc"]),
+            bcc=addresses(given["bcc"]),
+            subject=given["subject"],
+            text=given["text"].replace("\r\n", "\n"),
+            attachments=[
+                Attachment(each.name, each.content_type or "application/octet-stream", each.read())
+                for each in given["attachments"]
+            ],
+        )
+
+    def add_refusal(self, refusal: DraftRefused) -> None:
+        """The service's sentences, each beside its field."""
+        for name, sentences in refusal.message_dict.items():
+            for sentence in sentences:
+                self.add_error(name if name in self.fields else None, sentence)
+
+
+def addresses(text: str) -> list[str]:
+    """What stands between commas (outside quotation marks), semicolons or line ends."""
+    parts, word, quoted = [], "", False
+    for sign in text:
+        if sign == '"':
+            quoted = not quoted
+        if sign in ",;\n" and not quoted:
+            parts.append(word)
+            word = ""
+        else:
+            word += sign
+    return [part.strip() for part in [*parts, word] if part.strip()]
+
+
+def compose_view(admin: Any) -> Any:
+    def view(request: HttpRequest) -> HttpResponse:
+        if not admin.has_send_permission(request):
+            raise Http404
+        sendable = Mailbox.objects.visible_to(request.user, admin.send_right).filter(send=True, token__isnull=False)
+        if request.tenant:  # type: ignore[attr-defined]
+            sendable = sendable.filter(tenant=request.tenant)  # type: ignore[attr-defined]
+        form = form_for(request, sendable)
+        if request.method == "POST" and form.is_valid():
+            mailbox = form.cleaned_data["mailbox"]
+            actor: Any = request.user
+            try:
+                row = queue(mailbox, form.draft(), actor=actor, idempotency_key=f"form-{form.cleaned_data['once']}")
+            except DraftRefused as refusal:
+                form.add_refusal(refusal)
+            else:
+                messages.success(request, "Queued. It leaves within seconds; this page shows each step.")
+                return HttpResponseRedirect(reverse("admin:mailboxes_outboxmessage_change", args=[row.pk]))
+        context = {
+            **admin.admin_site.each_context(request),
+            "opts": admin.opts,
+            "title": "Write a message",
+            "listing": "Outbox",
+            "form": form,
+            "none": not sendable.exists(),
+        }
+        return TemplateResponse(request, "admin/mailboxes/outboxmessage/compose.html", context)
+
+    return view
+
+
+def form_for(request: HttpRequest, sendable: QuerySet[Mailbox]) -> ComposeForm:
+    if request.method == "POST":
+        return ComposeForm(request.POST, request.FILES, mailboxes=sendable)
+    initial = {"once": uuid4(), "mailbox": request.GET.get("mailbox"), "to": request.GET.get("to", "")}
+    return ComposeForm(initial=initial, mailboxes=sendable)

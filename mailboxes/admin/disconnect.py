@@ -1,0 +1,64 @@
+"""Disconnect: says what will happen, asks for the address, and says what happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from mailboxes.models import Mailbox
+from mailboxes.services.revoke import disconnect
+
+
+class DisconnectForm(forms.Form):
+    address = forms.CharField(label="To confirm, type the mailbox's address", max_length=254)
+
+    def __init__(self, data: Any, *, mailbox: Mailbox) -> None:
+        super().__init__(data)
+        self.mailbox = mailbox
+
+    def clean_address(self) -> str:
+        typed: str = self.cleaned_data["address"].strip()
+        if typed.casefold() != self.mailbox.address.casefold():
+            raise forms.ValidationError(f"That is not {self.mailbox.address}.")
+        return typed
+
+
+def disconnect_view(admin: Any) -> Any:
+    def view(request: HttpRequest, pk: Any) -> HttpResponse:
+        mailbox = admin.row_or_404(request, pk, admin.disconnect_right)
+        page = reverse("admin:mailboxes_mailbox_change", args=[pk])
+        form = DisconnectForm(request.POST if request.method == "POST" else None, mailbox=mailbox)
+        if request.method == "POST" and form.is_valid():
+            ended = disconnect(mailbox, actor=request.user)
+            revoked = "Permission was given back at the provider." if ended.revoked else "Not revoked at the provider:"
+            messages.success(
+                request, f"Disconnected; our copy of the permission is destroyed. {revoked} {ended.why}".strip()
+            )
+            return HttpResponseRedirect(page)
+        shared = mailbox.token is not None and mailbox.token.mailboxes.count() > 1
+        lost = ["Mailhub stops reading and sending for this mailbox."]
+        if shared:
+            kept_token = ["Its permission stays: other mailboxes use it too."]
+        else:
+            lost.append("The permission is destroyed here. To go on, the owner has to consent again.")
+            kept_token = []
+        context = {
+            **admin.admin_site.each_context(request),
+            "title": f"Disconnect {mailbox.address}",
+            "lost": lost,
+            "kept": [
+                *kept_token,
+                f"The {mailbox.message_count:,} messages stored here stay, and so does the mail at the provider.",
+            ],
+            "form": form,
+            "deed": "Disconnect",
+            "back": page,
+        }
+        return TemplateResponse(request, "admin/confirm.html", context)
+
+    return view

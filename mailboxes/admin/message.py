@@ -1,0 +1,196 @@
+"""Messages: lists and the safe page of one. Only with the right to read mail; each opening is audited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from csp.decorators import csp_replace
+from django.contrib import admin
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.http import content_disposition_header
+from django.views.decorators.cache import never_cache
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+
+import audit
+from accounts.admin import TenantAdmin
+from mailboxes.errors import MailError
+from mailboxes.models import Message
+from mailboxes.services import bodies, read_message
+from theme.parts import Fact
+from theme.templatetags import mailhub as tags
+
+INERT = "application/octet-stream"  # nothing that a browser would run
+
+
+@admin.register(Message)
+class MessageAdmin(TenantAdmin):
+    list_display = ("subject_line", "from_whom", "folder", "mailbox", "when", "weight")
+    list_filter = ("mailbox", "folder")
+    list_select_related = ("mailbox", "folder")
+    list_per_page = 50
+    search_fields = ("search_text",)
+    search_help_text = "Subject or address"
+    ordering = ("-date", "-id")
+    actions = None
+    change_form_template = "admin/mailboxes/message/change_form.html"
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        return super().get_search_results(request, queryset, search_term.casefold())
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().changelist_view(request, {"heading": "Messages", **(extra_context or {})})
+
+    @admin.display(description="subject", ordering="subject")
+    def subject_line(self, row: Message) -> str:
+        return str(row)
+
+    @admin.display(description="from")
+    def from_whom(self, row: Message) -> str:
+        return ", ".join(each["name"] or each["address"] for each in row.sender) or "–"
+
+    @admin.display(description="date", ordering="date")
+    def when(self, row: Message) -> str:
+        gone = format_html(' <small class="muted">gone at the server</small>') if row.gone_at else ""
+        return format_html("{}{}", tags.ago(row.date), gone)
+
+    @admin.display(description="size", ordering="size")
+    def weight(self, row: Message) -> str:
+        return tags.size(row.size)
+
+    # One message -----------------------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[Any]:
+        def own(name: str, route: str, view: Any) -> Any:
+            return path(f"<uuid:pk>/{route}", self.admin_site.admin_view(view), name=f"mailboxes_message_{name}")
+
+        return [
+            own("body", "body/", self.body_view),
+            own("raw", "raw/", self.raw_view),
+            own("attachment", "attachments/<int:number>/", self.attachment_view),
+            *super().get_urls(),
+        ]
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        if object_id is None or request.method != "GET":
+            raise Http404
+        message: Message = self.row_or_404(request, object_id, self.right_to_view)
+        readable, fault = None, ""
+        try:
+            readable = read_message.read(raw(message))
+        except (MailError, Http404) as error:
+            fault = getattr(error, "detail", "") or "Only the headers of this message are kept."
+        self.note(request, message, "message.opened")
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": message,
+            "message": message,
+            "title": str(message),
+            "readable": readable,
+            "fault": fault,
+            "facts": facts(message),
+            "all_headers": readable.headers if readable else [],
+        }
+        return TemplateResponse(request, self.change_form_template, context)
+
+    @method_decorator(xframe_options_sameorigin)
+    @method_decorator(
+        csp_replace(
+            {
+                "default-src": ["'none'"],
+                "style-src": ["'self'"],
+                "frame-ancestors": ["'self'"],
+                "sandbox": ["allow-popups"],
+            }
+        )
+    )
+    @method_decorator(never_cache)
+    def body_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """The letter alone, for the page's frame: its own policy forbids everything that could act or phone home."""
+        message = self.row_or_404(request, pk, self.right_to_view)
+        readable = self.readable(message)
+        answer = TemplateResponse(request, "mailboxes/letter.html", {"readable": readable})
+        answer["Referrer-Policy"] = "no-referrer"
+        return answer
+
+    @method_decorator(never_cache)
+    def raw_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        """The very bytes that the server gave."""
+        message = self.row_or_404(request, pk, self.right_to_view)
+        content = self.stored(message)
+        self.note(request, message, "message.exported")
+        return download(content, f"{message.pk}.eml", "message/rfc822")
+
+    @method_decorator(never_cache)
+    def attachment_view(self, request: HttpRequest, pk: Any, number: int) -> HttpResponse:
+        message = self.row_or_404(request, pk, self.right_to_view)
+        try:
+            part = read_message.attachment(self.stored(message), number)
+        except LookupError:
+            raise Http404 from None
+        self.note(request, message, "message.exported", attachment=part.filename)
+        return download(part.content, part.filename, INERT)
+
+    def stored(self, message: Message) -> bytes:
+        try:
+            return raw(message)
+        except MailError as error:
+            raise Http404 from error
+
+    def readable(self, message: Message) -> Any:
+        return read_message.read(self.stored(message))
+
+    def note(self, request: HttpRequest, message: Message, action: str, **detail: str) -> None:
+        """A line in the audit log; the subject is mail, so the log names the message by its id alone."""
+        actor: Any = request.user
+        with transaction.atomic():
+            audit.record(
+                action,
+                actor=actor,
+                tenant_id=message.tenant_id,
+                target=message.mailbox,
+                detail={"message": str(message.pk), **detail},
+            )
+
+
+def raw(message: Message) -> bytes:
+    """The stored bytes. Raises Http404 where only headers are kept, MailError when they cannot be read."""
+    if message.body is None:
+        raise Http404
+    return bodies.read(message.body)
+
+
+def download(content: bytes, name: str, content_type: str) -> HttpResponse:
+    answer = HttpResponse(content, content_type=content_type)
+    answer["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
+    answer["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    answer["X-Content-Type-Options"] = "nosniff"
+    return answer
+
+
+def facts(message: Message) -> list[Fact]:
+    def people(rows: list[dict[str, str]]) -> str:
+        return ", ".join(f"{row['name']} <{row['address']}>" if row["name"] else row["address"] for row in rows)
+
+    found = [
+        Fact("From", people(message.sender)),
+        Fact("To", people(message.to)),
+        Fact("Cc", people(message.cc)),
+        Fact("Date", message.date),
+        Fact("Folder", message.folder.name, f"UID {message.uid}" if message.uid else message.uidl),
+        Fact("SHA-256", message.sha256, code=True),
+    ]
+    if message.flags:
+        found.append(Fact("Flags", " ".join(message.flags)))
+    if message.gone_at:
+        found.append(Fact("Gone at the server", message.gone_at))
+    if message.unreadable:
+        found.append(Fact("Not understood", message.unreadable, "stored as it came"))
+    return [fact for fact in found if fact.value]
