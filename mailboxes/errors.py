@@ -132,9 +132,10 @@ class DeliveryFault(MailError):
         status: int = 0,
         enhanced: str = "",
         retry_after: timedelta | None = None,
+        code: str | None = None,
         private: str = "",
     ) -> None:
-        super().__init__(detail, retry_after=retry_after, private=private)
+        super().__init__(detail, code=code, retry_after=retry_after, private=private)
         self.stage = stage
         self.status = status
         self.enhanced = enhanced  # RFC 3463, such as "5.7.1"; '' when the server gave none
@@ -155,7 +156,7 @@ class Deferred(DeliveryFault):
 class Uncertain(DeliveryFault):
     """The final dot may have left, and no answer came. Never sent again by itself."""
 
-    code = "uncertain"
+    code = "reply_lost"
     dot_may_have_left = True
 
 

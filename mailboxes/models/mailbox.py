@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
+
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -9,6 +12,10 @@ from django.utils import timezone
 from accounts.models import TenantRow
 from accounts.roles import Right
 from mailboxes.models.secret_field import SecretField
+
+
+def new_data_key() -> str:
+    return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 class Mailbox(TenantRow):
@@ -65,7 +72,8 @@ class Mailbox(TenantRow):
     )  # a daily limit, or a pause asked for
     last_synced_at = models.DateTimeField(null=True, blank=True, editable=False)
     message_count = models.PositiveIntegerField(default=0, editable=False)
-    data_key = SecretField(null=True)  # base64 of 32 bytes; read in services/bodies.py alone
+    # Base64 of 32 bytes; read in services/bodies.py alone. Made with the mailbox: no later save() can lose it.
+    data_key = SecretField(default=new_data_key)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -1,0 +1,171 @@
+"""Messages from the server into the store, a chunk at a time: fetched and packed first, then one short transaction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import F
+from django.utils import timezone
+
+from mailboxes import errors
+from mailboxes.models import Body, FetchDebt, Folder, Mailbox, Message
+from mailboxes.protocols.deadline import Deadline
+from mailboxes.protocols.imap import ImapSession
+from mailboxes.protocols.imap_fetch import Chunk, Fetched, chunks_by_size
+from mailboxes.services import parse, stop
+from mailboxes.services.bodies import PackWriter
+from mailboxes.services.turn import Turn
+
+MOST_BYTES = 8 * 1024 * 1024  # of one chunk; a larger message is a chunk of its own
+MOST_MESSAGES = 500  # of one chunk
+WINDOW = 2000  # UIDs whose sizes are asked for at once
+SECONDS = 300.0  # for one window; the wire's own limit of silence is far below
+FIRST_RETRY = timedelta(minutes=1)
+LAST_RETRY = timedelta(days=1)
+
+# Exchange hands out a text of its own in place of a message that it cannot convert (PROVIDERS.md, Microsoft).
+_PLACEHOLDER = re.compile(rb"Retrieval using the IMAP4 protocol failed for the following message")
+_PLACEHOLDER_SIZE = 8192  # bytes; only a short message can be one
+
+Marks = Callable[[Sequence[int]], dict[str, Any]]
+"""The folder's columns once these UIDs are dealt with."""
+
+
+def fetch(turn: Turn, session: ImapSession, folder: Folder, uids: list[int], marks: Marks) -> bool:
+    """Stores the messages with these UIDs of the opened folder, in this order. False when time was over before the end.
+
+    After each chunk the folder's marks are moved in the transaction that stores it. A UID that is not returned becomes
+    a debt. Raises what the wire does; the chunks before stay stored.
+    """
+    for start in range(0, len(uids), WINDOW):
+        if not turn.goes_on():
+            return False
+        session.deadline = Deadline(SECONDS)
+        window = uids[start : start + WINDOW]
+        planned = list(chunks_by_size(window, session.sizes(window), max_bytes=MOST_BYTES, max_count=_most(turn)))
+        if not _fetch_window(turn, session, folder, planned, marks):
+            return False
+    return True
+
+
+def _fetch_window(turn: Turn, session: ImapSession, folder: Folder, planned: list[list[int]], marks: Marks) -> bool:
+    done = 0
+
+    def wanted() -> Iterator[list[int]]:
+        for chunk in planned:
+            if not turn.goes_on():
+                return
+            yield chunk
+
+    section = "" if turn.mailbox.keep == Mailbox.Keep.FULL else "HEADER"
+    try:
+        for chunk in session.fetch_chunks(wanted(), section=section):
+            store(turn, folder, chunk, marks(chunk.asked))
+            done += 1
+            turn.tell(folder.name)
+            if stop.requested():  # what is under way belongs to nobody: leaving here closes the session
+                return False
+    except (errors.ProtocolFault, errors.ConnectionLost):
+        if done < len(planned) and len(planned[done]) == 1:
+            # The message itself breaks the line: the folder goes on behind it, and it is tried again on its own.
+            lonely = Chunk(tuple(planned[done]), [], planned[done])
+            store(turn, folder, lonely, marks(lonely.asked))
+        raise
+    return done == len(planned)
+
+
+def _most(turn: Turn) -> int:
+    """After a fault in the middle of a transfer ever smaller chunks, down to the message that causes it."""
+    if turn.mailbox.reason in (errors.ProtocolFault.code, errors.ConnectionLost.code):
+        return max(1, MOST_MESSAGES >> 3 * turn.mailbox.failures)
+    return MOST_MESSAGES
+
+
+def store(turn: Turn, folder: Folder, chunk: Chunk, columns: dict[str, Any]) -> None:
+    mailbox = turn.mailbox
+    readable = [fetched for fetched in chunk.messages if not _is_placeholder(fetched)]
+    owed = dict.fromkeys(chunk.missing, "not_returned")
+    owed |= {fetched.uid: "placeholder" for fetched in chunk.messages if _is_placeholder(fetched)}
+    messages = [_message(mailbox, folder, fetched) for fetched in readable]
+    writer = PackWriter(mailbox) if mailbox.keep == Mailbox.Keep.FULL else None
+    if writer:
+        for message, fetched in zip(messages, readable, strict=True):
+            message.sha256 = writer.add(fetched.raw or b"")
+        writer.write()
+    with turn.write(counting=(len(messages), 0, 0)):
+        bodies: dict[str, Body] = writer.commit() if writer else {}
+        for message in messages:
+            message.body = bodies.get(message.sha256)
+        Message.objects.bulk_create(messages)
+        FetchDebt.objects.filter(folder=folder, uid__in=[message.uid for message in messages]).delete()
+        _owe(folder, owed)
+        count(folder, len(messages), **columns)
+    for name, value in columns.items():
+        setattr(folder, name, value)
+
+
+def count(folder: Folder, more: int, **columns: Any) -> None:
+    """Inside a transaction: the counters of the folder and its mailbox, and other columns of the folder."""
+    if more:
+        columns["message_count"] = F("message_count") + more
+        Mailbox.objects.filter(pk=folder.mailbox_id).update(message_count=F("message_count") + more)
+    if columns:
+        Folder.objects.filter(pk=folder.pk).update(**columns)
+
+
+def _message(mailbox: Mailbox, folder: Folder, fetched: Fetched) -> Message:
+    raw = fetched.raw or b""
+    headers = parse.parse(raw)
+    return Message(
+        tenant_id=mailbox.tenant_id,
+        mailbox=mailbox,
+        folder=folder,
+        uidvalidity=folder.uidvalidity,
+        uid=fetched.uid,
+        message_id=headers.message_id,
+        in_reply_to=headers.in_reply_to,
+        subject=headers.subject,
+        sender=headers.sender,
+        to=headers.to,
+        cc=headers.cc,
+        search_text=headers.search_text,
+        date=headers.date or fetched.internaldate or timezone.now(),
+        internal_date=fetched.internaldate,
+        size=len(raw) if mailbox.keep == Mailbox.Keep.FULL else fetched.size or len(raw),
+        flags=list(fetched.flags or ()),
+        has_attachments=headers.has_attachments,
+        emailid=fetched.email_id[:255],
+        mailhub_id=headers.mailhub_id,
+        unreadable=headers.unreadable,
+    )
+
+
+def _is_placeholder(fetched: Fetched) -> bool:
+    raw = fetched.raw or b""
+    return len(raw) < _PLACEHOLDER_SIZE and _PLACEHOLDER.search(raw) is not None
+
+
+def _owe(folder: Folder, owed: dict[int, str]) -> None:
+    """Debts are asked for again, at growing intervals, until the message comes or the server no longer lists it."""
+    now = timezone.now()
+    known = {debt.uid: debt for debt in folder.debts.filter(uidvalidity=folder.uidvalidity, uid__in=owed)}
+    new = []
+    for uid, why in owed.items():
+        if debt := known.get(uid):
+            pause = min(LAST_RETRY, FIRST_RETRY * 2 ** min(debt.tries, 20))
+            FetchDebt.objects.filter(pk=debt.pk).update(why=why, tries=debt.tries + 1, next_try_at=now + pause)
+        else:
+            new.append(
+                FetchDebt(
+                    tenant_id=folder.tenant_id,
+                    folder=folder,
+                    uidvalidity=folder.uidvalidity,
+                    uid=uid,
+                    why=why,
+                    next_try_at=now + FIRST_RETRY,
+                )
+            )
+    FetchDebt.objects.bulk_create(new)
