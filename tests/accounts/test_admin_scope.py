@@ -351,3 +351,12 @@ def test_an_owner_renames_their_organisation_and_makes_none(ours: Tenant) -> Non
     ours.refresh_from_db()
     assert (ours.name, ours.slug) == ("Contoso Group", "contoso")
     assert client.get(reverse("admin:accounts_tenant_add")).status_code == 404
+
+
+def test_autocomplete_offers_only_ones_own(ours: Tenant, stranger: User) -> None:
+    query = {"app_label": "accounts", "model_name": "membership", "field_name": "tenant", "term": ""}
+
+    answer = signed_in(make_member(ours)).get(reverse("admin:autocomplete"), query)
+
+    assert [each["text"] for each in answer.json()["results"]] == ["Contoso"]
+    assert signed_in(make_member(ours, Role.AUDITOR)).get(reverse("admin:autocomplete"), query).status_code == 403
