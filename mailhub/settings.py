@@ -155,6 +155,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+PASSWORD_RESET_TIMEOUT = 86400  # seconds that a set-password link lives; the pages say 24 hours
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "dashboard"
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
@@ -167,6 +168,8 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900  # seconds
 ACCOUNT_PREVENT_ENUMERATION = True
+# How many proxies of ours stand in front: rate limits and the audit log then see the client's address, not the proxy's.
+ALLAUTH_TRUSTED_PROXY_COUNT = env.number("MAILHUB_TRUSTED_PROXIES", 0)
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 SOCIALACCOUNT_ADAPTER = "mailboxes.consent.adapters.SocialAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False
