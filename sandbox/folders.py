@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
@@ -24,6 +24,9 @@ from pymap.selected import SelectedMailbox
 
 SPECIAL_USE = ("Sent", "Drafts", "Archive", "Junk", "Trash")  # folder and attribute (RFC 6154) have the same name
 FIRST_ID = re.compile(rb"^(?:references|message-id):\s*(<[^>]*>)", re.IGNORECASE | re.MULTILINE)
+
+BLANK_LINE = re.compile(rb"(?:\A|\n)\r?\n")
+FIELD = re.compile(rb"^[^\s:][^\n]*\n(?:[ \t][^\n]*\n)*", re.MULTILINE)  # with its folded lines (RFC 5322, 2.2.3)
 
 
 class Loaded(LoadedMessage):
@@ -41,6 +44,29 @@ class Loaded(LoadedMessage):
 
     def get_body(self, section: Sequence[int] | None = None, binary: bool = False) -> Writeable:
         return Writeable.wrap(self._raw) if not section and not binary else super().get_body(section, binary)
+
+    # Headers are what a sync reads most: cut from the raw bytes, without parsing the message.
+
+    def get_message_headers(
+        self, section: Sequence[int] | None = None, subset: Collection[bytes] | None = None, inverse: bool = False
+    ) -> Writeable:
+        if section:
+            return super().get_message_headers(section, subset, inverse)
+        head = self._raw[: self._head_end()]
+        if subset is None:
+            return Writeable.wrap(head)
+        fields = (
+            field for field in FIELD.findall(head) if inverse != (field.partition(b":")[0].strip().upper() in subset)
+        )
+        return Writeable.wrap(b"".join(fields) + b"\r\n")
+
+    def get_message_text(self, section: Sequence[int] | None = None) -> Writeable:
+        return super().get_message_text(section) if section else Writeable.wrap(self._raw[self._head_end() :])
+
+    def _head_end(self) -> int:
+        """Where the body begins: after the first empty line."""
+        blank = BLANK_LINE.search(self._raw)
+        return blank.end() if blank else len(self._raw)
 
     def get_size(self, section: Sequence[int] | None = None) -> int:
         return super().get_size(section) if section else len(self._raw)

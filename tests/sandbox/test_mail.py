@@ -165,6 +165,22 @@ def test_imap_gives_the_very_bytes_of_every_message(sandbox: Sandbox) -> None:
     assert [hashlib.sha256(body).hexdigest() for body in bodies] == digests(sandbox, ALICE)
 
 
+def test_imap_cuts_headers_and_text_from_the_same_bytes(sandbox: Sandbox) -> None:
+    client = imap(sandbox, ALICE, token(sandbox, ALICE))
+    client.select("INBOX", readonly=True)
+    _, rows = client.uid("FETCH", "1:*", "(BODY.PEEK[HEADER] BODY.PEEK[TEXT])")
+    parts = [row[1] for row in rows if isinstance(row, tuple)]
+    joined = [hashlib.sha256(head + text).hexdigest() for head, text in zip(parts[::2], parts[1::2], strict=True)]
+    assert joined == digests(sandbox, ALICE)
+
+    folded = b"Subject: folded\r\n  twice\r\n\there\r\nX-Other: 1\r\nTO: a@b.test\r\n\r\nSubject: not this one\r\n"
+    uid = str(sandbox.deliver(ALICE, folded, "Trash")["uid"])
+    client.select("Trash", readonly=True)
+    _, rows = client.uid("FETCH", uid, "(BODY.PEEK[HEADER.FIELDS (subject to)])")
+    client.logout()
+    assert rows[0][1] == b"Subject: folded\r\n  twice\r\n\there\r\nTO: a@b.test\r\n\r\n"  # type: ignore[index]
+
+
 def test_mail_arrives_at_once_and_lies_in_sent_byte_for_byte(sandbox: Sandbox) -> None:
     watcher = imap(sandbox, CAROL, token(sandbox, CAROL))
     watcher.select("INBOX")

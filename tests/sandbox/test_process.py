@@ -9,8 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
+from sandbox import endpoints, ports
 from tests.sandbox.mail_clients import imap, smtp, trust
 from tests.servers.sandbox import ROOT, Sandbox
 
@@ -34,7 +33,7 @@ def test_it_refuses_to_start_in_production(folder: Path) -> None:
 
 def test_everything_survives_a_restart(folder: Path) -> None:
     with Sandbox().start(folder) as sandbox:
-        endpoints, keys = sandbox.endpoints, sandbox.session().get(sandbox.discovery["jwks_uri"], timeout=10).json()
+        found, keys = sandbox.endpoints, sandbox.session().get(sandbox.discovery["jwks_uri"], timeout=10).json()
         grant = sandbox.grant(ALICE)
         client = imap(sandbox, ALICE, grant["access_token"])
         client.create("Projects")
@@ -42,10 +41,10 @@ def test_everything_survives_a_restart(folder: Path) -> None:
         client.uid("STORE", str(sandbox.mail(ALICE)[0]["uid"]), "+FLAGS", "(\\Flagged $Label)")
         validity = client.response("UIDVALIDITY")[1]
         before = {folder: sandbox.mail(ALICE, folder) for folder in ("INBOX", "Sent", "Archive", "Projects")}
-        assert sandbox.stop() == 0
+        assert sandbox.stop(signal.SIGINT) == 0
 
         sandbox.start()
-        assert sandbox.endpoints == endpoints
+        assert sandbox.endpoints == found
         assert sandbox.session().get(sandbox.discovery["jwks_uri"], timeout=10).json() == keys
         assert {folder: sandbox.mail(ALICE, folder) for folder in before} == before
         client = imap(sandbox, ALICE, grant["access_token"])
@@ -79,8 +78,7 @@ def test_a_kill_loses_no_token_and_no_snapshot(folder: Path) -> None:
         assert again.status_code == 200
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_within_a_second_with_busy_clients(folder: Path, number: signal.Signals) -> None:
+def test_it_ends_within_a_second_with_busy_clients(folder: Path) -> None:
     with Sandbox().start(folder) as sandbox:
         token = sandbox.grant(ALICE)["access_token"]
         idle = imap(sandbox, ALICE, token)
@@ -93,7 +91,7 @@ def test_it_ends_within_a_second_with_busy_clients(folder: Path, number: signal.
         poster = smtp(sandbox, ALICE, token)
         with socket.create_connection(("localhost", sandbox.endpoints["imap"]["port"])):  # never begins TLS
             started = time.monotonic()
-            assert sandbox.stop(number) == 0
+            assert sandbox.stop(signal.SIGTERM) == 0
             assert time.monotonic() - started < 1
         for client in (idle, greedy):
             client.shutdown()
@@ -101,23 +99,36 @@ def test_it_ends_within_a_second_with_busy_clients(folder: Path, number: signal.
         assert "Traceback" not in sandbox.log()
 
 
-def test_a_port_that_was_taken_meanwhile_is_named(folder: Path) -> None:
-    with Sandbox().start(folder) as sandbox:
-        port = sandbox.endpoints["smtp"]["port"]
-    with socket.create_server(("127.0.0.1", port)):
+def test_a_kept_port_that_is_taken_stops_the_start(folder: Path) -> None:
+    where = folder / "sandbox"
+    where.mkdir()
+    free = ports.listen({})
+    numbers = {name: listener.getsockname()[1] for name, listener in free.items()}
+    endpoints.write(where / "endpoints.json", endpoints.describe(where, numbers, "secret"))
+    with free.pop("smtp"):
+        for listener in free.values():
+            listener.close()
         ended = run(folder)
 
     assert ended.returncode == 1
-    assert f"port {port} (smtp, kept since the first start) is taken" in ended.stderr
+    assert f"port {numbers['smtp']} (smtp, kept since the first start) is taken" in ended.stderr
 
 
-def test_a_second_one_on_the_same_folder_says_so(folder: Path) -> None:
-    with Sandbox().start(folder) as sandbox:
-        ended = run(folder)
+def test_a_second_one_on_the_same_folder_says_so(sandbox: Sandbox) -> None:
+    ended = run(sandbox.data_dir)
 
-        assert ended.returncode == 1
-        assert "Is the sandbox running already?" in ended.stderr
-        sandbox.control()
+    assert ended.returncode == 1
+    assert "Is the sandbox running already?" in ended.stderr
+    sandbox.control()
+
+
+def test_a_broken_state_file_is_named(folder: Path) -> None:
+    (folder / "sandbox").mkdir()
+    (folder / "sandbox" / "state.sqlite3").write_text("this is no database, " * 200)
+    ended = run(folder)
+
+    assert ended.returncode == 1
+    assert "can't use state.sqlite3" in ended.stderr
 
 
 def test_files_are_private_and_listeners_are_on_loopback(sandbox: Sandbox) -> None:
