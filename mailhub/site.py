@@ -43,7 +43,7 @@ class MailhubSite(AdminSite):
         admin_class: type[ModelAdmin[Any]] | None = None,
         **options: Any,
     ) -> None:
-        models = [model_or_iterable] if isinstance(model_or_iterable, ModelBase) else list(model_or_iterable)  # type: ignore[call-overload]
+        models = [model_or_iterable] if isinstance(model_or_iterable, ModelBase) else list(model_or_iterable)
         super().register([model for model in models if model._meta.app_label in self.OURS], admin_class, **options)
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
@@ -64,7 +64,7 @@ class MailhubSite(AdminSite):
         return redirect("account_logout")
 
     @method_decorator(never_cache)
-    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """The overview."""
         from mailhub.dashboard import figures
 
@@ -105,4 +105,5 @@ class MailhubSite(AdminSite):
         """How many mailboxes wait for a person here, among those that the page shows."""
         from mailboxes.services.attention import waiting
 
+        assert request.user.is_authenticated  # has_permission was asked before
         return waiting(request.user, getattr(request, "tenant", None)).count()

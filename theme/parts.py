@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -28,7 +29,8 @@ class Fact(NamedTuple):
     code: bool = False
 
 
-class Tab(NamedTuple):
+@dataclass(frozen=True)
+class Tab:
     word: str
     url: str
     current: bool = False
