@@ -36,7 +36,8 @@ def record(
     """Write that `actor` did `action` to `target` (a saved model instance); `tenant_id` None: the installation's chain.
 
     Call it as the last statement of the deed's own transaction: it holds the chain's lock until the commit. One
-    chain a transaction, or two deeds could wait for each other.
+    chain a transaction, or two deeds could wait for each other; and not thousands of events in one, for each leaves
+    PostgreSQL a dead version of the head row to step over.
 
     Raises TransactionManagementError outside of a transaction, ValueError (NotCanonicalError among them) or TypeError
     for what the chain does not take: an ill-formed action, a target without a key, a detail that is not JSON or larger
