@@ -337,6 +337,18 @@ REASONS: dict[str, Reason] = {
     "not_due": Reason("Already under way", "A sync of this mailbox is running.", "nobody", ""),
     "lease_lost": Reason("Taken over", "Another worker took over.", "nobody", ""),
     "stopped": Reason("Stopped", "The worker was asked to stop; the rest follows.", "nobody", ""),
+    "body_unreadable": Reason(
+        "The stored message is damaged",
+        "The stored bytes of this message are not those that were received. The file may be missing or changed.",
+        "operator",
+        "",
+    ),
+    "pop3_unread": Reason(
+        "POP3 is not read",
+        "This mailbox is set to POP3; Mailhub reads mail by IMAP.",
+        "admin",
+        "",
+    ),
     # Sending
     "expired": Reason("Given up", "The server asked to come back later for a whole day.", "admin", ""),
     "recipients_refused": Reason("Recipients refused", "The server refused every recipient.", "admin", ""),
@@ -362,6 +374,52 @@ REASONS: dict[str, Reason] = {
         "admin",
         "",
     ),
+    # The grant, in more detail
+    "client_secret_expired": Reason(
+        "The client secret has ended",
+        "The client secret of “{app}” has ended, so {provider} renews no permission.",
+        "admin",
+        "Enter the new secret",
+        "provider_app",
+    ),
+    "redirect_as_spa": Reason(
+        "Redirect URI registered as single-page application",
+        "{provider} has the redirect URI of “{app}” registered for a single-page application, whose permissions end after "
+        "a day. Register it as “Web”.",
+        "admin",
+        "Open the provider app",
+        "provider_app",
+    ),
+    "host_changed": Reason(
+        "The provider app was moved to other servers",
+        "“{app}” was changed to another provider, client or server. A permission never follows: the old one was destroyed.",
+        "owner",
+        "Send reconnect link",
+        "reconnect",
+    ),
+    "taken_back": Reason(
+        "The owner took the permission back",
+        "The owner pressed “Take back permission” on the receipt. No token is kept; the stored mail stays.",
+        "owner",
+        "Send reconnect link",
+        "reconnect",
+    ),
+    "link_used": Reason(
+        "The link was used before",
+        "This link works once, and it was used. Nothing was stored now.",
+        "owner",
+        "Send reconnect link",
+        "reconnect",
+    ),
+    "link_ended": Reason(
+        "The link has ended",
+        "This link has ended. Nothing was stored.",
+        "owner",
+        "Send reconnect link",
+        "reconnect",
+    ),
+    "rejected": Reason("The server refused the message", "The server refused the message for good.", "admin", ""),
+    "deferred": Reason("The server asks to try later", "The server did not take the message now.", "nobody", ""),
 }
 
 

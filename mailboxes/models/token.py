@@ -35,6 +35,8 @@ class Token(TenantRow):
     lease_until = models.DateTimeField(null=True)
     request_sent_at = models.DateTimeField(null=True)
     retry_at = models.DateTimeField(null=True)  # no request before this time (Retry-After, back-off)
+    retry_reason = models.CharField(max_length=40, blank=True)  # why retry_at: a code of words.REASONS
+    answers_lost = models.PositiveSmallIntegerField(default=0)  # requests with this very refresh token, unanswered
     failures = models.PositiveIntegerField(default=0)
     dead_reason = models.CharField(max_length=40, blank=True)  # '' = alive; else a code of words.REASONS
 

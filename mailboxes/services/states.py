@@ -59,6 +59,12 @@ def change(
     return True
 
 
+def drop_lease(mailbox: Mailbox) -> None:
+    """Inside the caller's transaction: a worker that holds the mailbox finds every later write refused, and stops."""
+    Mailbox.objects.filter(pk=mailbox.pk).update(lease_id=None, lease_until=None)
+    mailbox.lease_id = mailbox.lease_until = None
+
+
 def state_after(error: errors.MailError) -> str:
     """Which state an error leads to (CONTRACT, `state` of a mailbox)."""
     if isinstance(error, errors.ConsentNeeded):

@@ -1,0 +1,310 @@
+"""From a consent to a working mailbox: a trip to the provider begins here, and its answer is judged here.
+
+Steps (a) to (e) of DESIGN, "Who signed in": the account is the expected one, and a live sign-in opens the mailbox.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+import audit
+from mailboxes.errors import MailError, SignInRefused
+from mailboxes.models import ConnectLink, ConsentAttempt, Mailbox, ProviderApp
+from mailboxes.services import discovery, grants, live_test, new_mailbox, provider_apps, switch, tokens
+from mailboxes.services.grants import Account, Stored
+from mailboxes.services.live_test import Check
+from mailboxes.services.refused import Refused
+from mailboxes.services.token_endpoint import Answer
+from mailboxes.services.tokens import Bearer
+
+
+@dataclass(frozen=True)
+class Trip:
+    """A consent that has just begun. The state is for the browser alone: the row knows its hash."""
+
+    attempt: ConsentAttempt
+    state: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A consent that went through; the mailbox may still be `delayed` by a passing fault of its servers."""
+
+    attempt: ConsentAttempt
+    checks: list[Check]
+
+
+def begin_by_link(link: ConnectLink, *, actor: audit.Actor) -> Trip:
+    """Raises MailError when the provider app cannot be used now."""
+    return _begin(
+        link.mailbox, link.provider_app, link.sign_in_as, link.receive, link.send, actor=actor, link=link, user_id=None
+    )
+
+
+def begin_here(
+    app: ProviderApp, *, address: str, sign_in_as: str = "", receive: str = "imap", send: bool = True, user: Any
+) -> Trip:
+    """For an administrator who signs in at the provider himself. Raises ValidationError, MailError."""
+    address, sign_in_as = address.strip(), sign_in_as.strip()
+    new_mailbox.check(
+        app,
+        address=address,
+        sign_in_as=sign_in_as,
+        receive=receive,
+        send=send,
+        flow=ProviderApp.Flow.AUTHORIZATION_CODE,
+    )
+    provider_apps.ensure_discovered(app)
+    mailbox = new_mailbox.ensure(
+        app, address, sign_in_as=sign_in_as, receive=receive, send=send, reason="not_connected"
+    )
+    return _begin(mailbox, app, sign_in_as, receive, send, actor=user, link=None, user_id=user.pk)
+
+
+def _begin(
+    mailbox: Mailbox,
+    app: ProviderApp,
+    sign_in_as: str,
+    receive: str,
+    send: bool,
+    *,
+    actor: audit.Actor,
+    link: ConnectLink | None,
+    user_id: Any,
+) -> Trip:
+    provider_apps.ensure_discovered(app)
+    state = secrets.token_urlsafe(32)
+    with transaction.atomic():
+        attempt = ConsentAttempt.objects.create(
+            tenant_id=mailbox.tenant_id,
+            mailbox=mailbox,
+            provider_app=app,
+            link=link,
+            started_by_id=user_id,
+            sign_in_as=sign_in_as,
+            receive=receive,
+            send=send,
+            scopes=_scopes(mailbox, app, sign_in_as or mailbox.address, receive, send),
+            state_hash=_hash(state),
+            nonce=secrets.token_urlsafe(32),
+        )
+        audit.record(
+            "consent.started",
+            actor=actor,
+            tenant_id=mailbox.tenant_id,
+            target=mailbox,
+            detail={"attempt": str(attempt.pk), "provider_app": str(app), "scopes": attempt.scopes},
+        )
+    return Trip(attempt, state)
+
+
+def _scopes(mailbox: Mailbox, app: ProviderApp, account: str, receive: str, send: bool) -> list[str]:
+    """Sign-in scopes that the provider lists, then the union of what all mailboxes of this account need, each once."""
+    provider = discovery.facts(app)
+    listed = (app.discovery or {}).get("scopes_supported")
+    known = [
+        scope
+        for scope in provider.sign_in_scopes
+        if scope == "openid" or not isinstance(listed, list) or scope in listed
+    ]
+    wanted = provider.mail_scopes(app.scopes, receive=receive, send=send)
+    for other in Mailbox.objects.filter(provider_app=app, token__isnull=False).exclude(pk=mailbox.pk):
+        if other.account_expected.casefold() == account.casefold():
+            wanted += provider.mail_scopes(app.scopes, receive=other.receive, send=other.send)
+    return list(dict.fromkeys([*known, *wanted]))
+
+
+def find_attempt(state: str) -> ConsentAttempt | None:
+    rows = ConsentAttempt.objects.select_related(
+        "mailbox", "provider_app__tenant", "link__mailbox", "link__provider_app__tenant"
+    )
+    return rows.filter(state_hash=_hash(state)).first()
+
+
+def consume(attempt: ConsentAttempt) -> bool:
+    """Of two parallel callbacks one gets True; so does none after ten minutes."""
+    now = timezone.now()
+    rows = ConsentAttempt.objects.filter(pk=attempt.pk, consumed_at=None, created_at__gt=now - ConsentAttempt.LIFE)
+    return rows.update(consumed_at=now) == 1
+
+
+def _hash(state: str) -> str:
+    return hashlib.sha256(state.encode()).hexdigest()
+
+
+@sensitive_variables()
+def complete(attempt: ConsentAttempt, answer: Answer, claims: Mapping[str, Any], *, actor: audit.Actor) -> Connected:
+    """Whatever goes wrong after the exchange, no living token is left behind unrecorded. Raises Refused."""
+    account = _account(attempt, claims)
+    try:
+        _require_expected(attempt, account, discovery.facts(attempt.provider_app).accounts_of(claims))
+        _require_scopes(attempt, answer)
+        stored, before = _store(attempt, account, answer, actor)
+    except BaseException:
+        grants.give_back(attempt.provider_app, account, answer)
+        raise
+    return _prove(attempt, stored, answer, before, actor)
+
+
+@sensitive_variables()
+def give_back_unknown(attempt: ConsentAttempt, answer: Answer) -> None:
+    """Nobody knows whose this is: given back only where no grant of the person expected could be hit."""
+    expected = attempt.sign_in_as or attempt.mailbox.address
+    grants.give_back(attempt.provider_app, Account("", "", expected), answer)
+
+
+def _account(attempt: ConsentAttempt, claims: Mapping[str, Any]) -> Account:
+    provider = discovery.facts(attempt.provider_app)
+    named = provider.accounts_of(claims)
+    return Account(str(claims["iss"]), provider.subject_of(claims), named[0] if named else "")
+
+
+def _require_expected(attempt: ConsentAttempt, account: Account, named: list[str]) -> None:
+    """Steps (a) and (b). Raises Refused."""
+    mailbox = attempt.mailbox
+    expected = (attempt.sign_in_as or mailbox.address).casefold()
+    if not account.subject:
+        raise Refused("id_token", "the claims that pin an account are missing")
+    if mailbox.pinned_subject and not _administrator_chose_another(attempt, account.issuer):
+        if (mailbox.pinned_issuer, mailbox.pinned_subject) == (account.issuer, account.subject):
+            return
+        raise Refused("new_account" if expected in named else "wrong_account", account=account.address)
+    if named and expected not in named:
+        raise Refused("wrong_account", account=account.address)
+
+
+def _administrator_chose_another(attempt: ConsentAttempt, issuer: str) -> bool:
+    """The new consent was asked of another provider, or of another person, so the account pinned before says nothing."""
+    mailbox = attempt.mailbox
+    if (attempt.sign_in_as or mailbox.address).casefold() != mailbox.account_expected.casefold():
+        return True
+    return attempt.provider_app_id != mailbox.provider_app_id and issuer != mailbox.pinned_issuer
+
+
+def _require_scopes(attempt: ConsentAttempt, answer: Answer) -> None:
+    app = attempt.provider_app
+    needed = discovery.facts(app).mail_scopes(app.scopes, receive=attempt.receive, send=attempt.send)
+    granted = answer.scopes if answer.scopes is not None else attempt.scopes
+    if not grants.covers(granted, needed):
+        raise Refused("scope_missing", "granted: " + " ".join(granted))
+    if not answer.refresh_token:
+        raise Refused("no_refresh_token")
+
+
+@sensitive_variables()
+def _store(
+    attempt: ConsentAttempt, account: Account, answer: Answer, actor: audit.Actor
+) -> tuple[Stored, switch.Before]:
+    """Step (c): in one transaction the link is spent, the token stored and the mailbox waits for its proof."""
+    with transaction.atomic():
+        if attempt.link_id and not ConnectLink.objects.filter(pk=attempt.link_id, used_at=None, ended_at=None).update(
+            used_at=timezone.now()
+        ):
+            raise Refused("link_used")
+        granted = answer.scopes if answer.scopes is not None else attempt.scopes
+        stored = grants.store(attempt.provider_app, account, answer, granted)
+        mailbox = Mailbox.objects.select_for_update().get(pk=attempt.mailbox_id)
+        attempt.mailbox = mailbox
+        before = switch.to_pending(mailbox, attempt, stored.token, account, actor)
+    return stored, before
+
+
+@sensitive_variables()
+def _prove(
+    attempt: ConsentAttempt, stored: Stored, answer: Answer, before: switch.Before, actor: audit.Actor
+) -> Connected:
+    """Steps (d) and (e): the mail servers say whether this account opens this mailbox."""
+    mailbox, token = attempt.mailbox, stored.token
+    checks = _checks(attempt, stored, answer)
+    live_test.log(mailbox, checks, token.generation)
+    deciding = checks[0]
+    if isinstance(deciding.error, SignInRefused):
+        with transaction.atomic():
+            switch.back(mailbox, before, actor)
+            if attempt.link_id:
+                ConnectLink.objects.filter(pk=attempt.link_id).update(used_at=None)
+        if stored.is_new:
+            grants.end_if_unused(token.pk, actor=actor)
+        raise Refused("wrong_account", deciding.text, account=token.account)
+    with transaction.atomic():
+        switch.to_connected(mailbox, attempt, token, deciding.error, actor)
+        ConsentAttempt.objects.filter(pk=attempt.pk).update(outcome="connected")
+        audit.record(
+            "mailbox.connected",
+            actor=actor,
+            tenant_id=mailbox.tenant_id,
+            target=mailbox,
+            detail={
+                "attempt": str(attempt.pk),
+                "account": token.account,
+                "scopes": token.scopes,
+                "state": mailbox.state,
+                "checks": {check.name: check.text for check in checks},
+            },
+        )
+    if before.token_id and before.token_id != token.pk:
+        grants.end_if_unused(before.token_id, actor=actor)
+    return Connected(attempt, checks)
+
+
+@sensitive_variables()
+def _checks(attempt: ConsentAttempt, stored: Stored, answer: Answer) -> list[Check]:
+    token = stored.token
+    bearer = Bearer(answer.access_token, token.generation, answer.expires_at)
+    try:
+        if stored.kept_wider:
+            bearer = tokens.bearer(token.pk, wait=tokens.LONGEST_WAIT)
+    except MailError as error:
+        return [Check(attempt.receive, False, error.detail, 0, error)]
+    return live_test.prove(
+        attempt.provider_app, attempt.mailbox.address, bearer, receive=attempt.receive, send=attempt.send
+    )
+
+
+def refuse(attempt: ConsentAttempt, refused: Refused, *, actor: audit.Actor, ours: bool) -> None:
+    """Written down: on the attempt, in the audit log, and on the mailbox where it waits for this very answer.
+
+    `ours`: the answer came in the browser that began; anybody else must not be able to end somebody's attempt.
+    """
+    with transaction.atomic():
+        if ours:
+            ConsentAttempt.objects.filter(pk=attempt.pk, outcome="").update(
+                outcome=refused.code, detail=refused.detail, consumed_at=timezone.now()
+            )
+            switch.say(attempt.mailbox, refused.code, refused.detail, actor)
+        audit.record(
+            "consent.refused",
+            actor=actor,
+            tenant_id=attempt.tenant_id,
+            target=attempt.mailbox,
+            outcome="refused",
+            detail={
+                "attempt": str(attempt.pk),
+                "reason": refused.code,
+                "reply": refused.detail,
+                "account": refused.account,
+            },
+        )
+
+
+def accept_new_account(mailbox: Mailbox, *, actor: audit.Actor) -> None:
+    """An administrator has looked into `new_account`: the next consent may pin another account of the same address."""
+    with transaction.atomic():
+        pinned = mailbox.pinned_subject
+        mailbox.pinned_issuer = mailbox.pinned_subject = ""
+        mailbox.save(update_fields=["pinned_issuer", "pinned_subject"])
+        audit.record(
+            "mailbox.account_released",
+            actor=actor,
+            tenant_id=mailbox.tenant_id,
+            target=mailbox,
+            detail={"pinned": pinned},
+        )

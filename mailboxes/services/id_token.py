@@ -1,0 +1,93 @@
+"""Who signed in: an id_token believed only after everything about it was checked (OpenID Connect Core 1.0, 3.1.3.7)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+from django.core.cache import cache
+from django.views.decorators.debug import sensitive_variables
+
+from mailboxes.errors import MailError
+from mailboxes.models import ProviderApp
+from mailboxes.services import discovery
+from mailboxes.services.refused import Refused
+
+ALGORITHMS = ["RS256", "PS256", "ES256"]  # asymmetric ones alone: no `none`, no HMAC by a public key
+LEEWAY = 60  # seconds that clocks may differ
+OLDEST = 600  # seconds since it was issued
+KEYS_LIFE = 3600  # seconds that a provider's keys are kept
+REFETCH_PAUSE = 60  # seconds: an unknown key id costs the provider one look a minute at most
+MOST_KEYS = 50
+
+
+@sensitive_variables()
+def verify(raw: str, app: ProviderApp, *, nonce: str) -> dict[str, Any]:
+    """The claims. Raises Refused("id_token"), saying which check failed, or MailError when the keys can't be read."""
+    config = app.discovery or {}
+    try:
+        key = _signing_key(app, jwt.get_unverified_header(raw))
+        claims: dict[str, Any] = jwt.decode(
+            raw,
+            key,
+            algorithms=ALGORITHMS,
+            audience=app.client_id,
+            leeway=LEEWAY,
+            options={"require": ["iss", "sub", "aud", "exp", "iat"], "strict_aud": True, "verify_iss": False},
+        )
+    except (jwt.PyJWTError, ValueError, KeyError, TypeError) as error:
+        raise Refused("id_token", type(error).__name__) from None
+    if not discovery.facts(app).issuer_is(str(config.get("issuer", "")), claims):
+        raise Refused("id_token", "another issuer")
+    if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
+        raise Refused("id_token", "another nonce")
+    if claims["iat"] < time.time() - OLDEST:
+        raise Refused("id_token", "issued too long ago")
+    return claims
+
+
+def _signing_key(app: ProviderApp, header: Mapping[str, Any]) -> jwt.PyJWK:
+    """The provider's key of that id, by what we keep of its keys, else by a fresh look."""
+    if header.get("alg") not in ALGORITHMS:
+        raise Refused("id_token", "algorithm")
+    kid = header.get("kid")
+    for refetch in (False, True):
+        fitting = [
+            key
+            for key in _keys(app, refetch=refetch)
+            if key.public_key_use in (None, "sig") and (kid is None or key.key_id == kid) and _suits(key, header["alg"])
+        ]
+        if len(fitting) == 1 or (fitting and kid is not None):
+            return fitting[0]
+    raise Refused("id_token", "unknown key")
+
+
+def _suits(key: jwt.PyJWK, algorithm: str) -> bool:
+    """The key's own algorithm decides, never the header's alone."""
+    named = key._jwk_data.get("alg")  # PyJWK.algorithm_name is guessed when the key names none
+    kind = {"RSA": ("RS256", "PS256"), "EC": ("ES256",)}.get(key.key_type or "", ())
+    return algorithm in kind and named in (None, algorithm)
+
+
+def _keys(app: ProviderApp, *, refetch: bool) -> list[jwt.PyJWK]:
+    url = discovery.endpoint(app, "jwks_uri")
+    name = hashlib.sha256(f"{app.pk}:{url}".encode()).hexdigest()
+    found = cache.get(f"jwks:{name}")
+    if (found is None or refetch) and (found is None or cache.add(f"jwks-looked:{name}", 1, REFETCH_PAUSE)):
+        try:
+            found = discovery.read_json(app.tenant, url)
+        except MailError as error:
+            raise Refused("provider_down", error.detail) from None
+        cache.set(f"jwks:{name}", found, KEYS_LIFE)
+    listed = found.get("keys") if isinstance(found, dict) else None
+    keys = []
+    for entry in (listed if isinstance(listed, list) else [])[:MOST_KEYS]:
+        try:
+            keys.append(jwt.PyJWK(entry))
+        except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # a kind of key that we do not know is no reason to refuse the others
+    return keys
