@@ -18,9 +18,11 @@ from django.views.decorators.cache import never_cache
 
 from accounts.roles import Right
 from mailboxes import words
+from mailboxes.consent import permissions
 from mailboxes.consent.start import start_as_admin
+from mailboxes.errors import MailError
 from mailboxes.models import ConnectLink, Mailbox, Message, ProviderApp, SignIn
-from mailboxes.services import egress, links, permissions
+from mailboxes.services import egress, links
 from mailboxes.services.reasons import provider_name, words_for
 from theme import looks
 from theme.parts import Check, Step, steps
@@ -151,9 +153,10 @@ def permissions_view(admin: Any) -> Any:
                 return go_on(request, form.cleaned_data)
             except ValidationError as refusal:
                 add_refusal(form, refusal)
-        asked = permissions.asked(
-            app, receive="imap" if app.imap else "none", send=bool(app.smtp), organisation=app.tenant.name
-        )
+            except MailError as error:
+                form.add_error(None, words.explain(error.reason, provider=provider_name(app), app=app.name).text)
+        receive = "imap" if app.imap else "none"
+        asked = permissions.asked(app, app.tenant.name, receive=receive, send=bool(app.smtp))
         context = {"form": form, "asked": asked, "address": address, "app": app, "provider": provider_name(app)}
         back = urlencode({"address": address, "provider_app": app.pk, "who": first.cleaned_data["who"], "back": 1})
         who = first.cleaned_data["who"]
