@@ -131,7 +131,8 @@ def _check_text(draft: Draft, faults: _Faults) -> None:
 
 def _headers(draft: Draft, faults: _Faults) -> tuple[dict[str, str], list[str]]:
     """The extra headers, and References apart, as its words must not be encoded."""
-    wrong, headers, references = faults["headers"], {}, ""
+    headers: dict[str, str] = {}
+    wrong, references = faults["headers"], ""
     if len(draft.headers) > MOST_HEADERS:
         wrong.append(f"{len(draft.headers)} extra headers are too many; {MOST_HEADERS} are allowed.")
     for name, value in draft.headers.items():
