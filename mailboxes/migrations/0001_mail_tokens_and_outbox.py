@@ -345,6 +345,8 @@ class Migration(migrations.Migration):
                 ('lease_until', models.DateTimeField(null=True)),
                 ('request_sent_at', models.DateTimeField(null=True)),
                 ('retry_at', models.DateTimeField(null=True)),
+                ('retry_reason', models.CharField(blank=True, max_length=40)),
+                ('answers_lost', models.PositiveSmallIntegerField(default=0)),
                 ('failures', models.PositiveIntegerField(default=0)),
                 ('dead_reason', models.CharField(blank=True, max_length=40)),
                 ('provider_app', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tokens', to='mailboxes.providerapp')),
