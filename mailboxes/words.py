@@ -43,6 +43,7 @@ OUTCOME: dict[str, Look] = {
     "ok": Look("Done", "ok", "check", ""),
     "refused": Look("Refused", "bad", "cross", ""),
     "failed": Look("Failed", "bad", "alert", ""),
+    "waiting": Look("Waiting", "off", "clock", ""),
 }
 HEALTH: dict[str, Look] = {
     "ok": Look("Healthy", "ok", "check", ""),
@@ -365,6 +366,12 @@ REASONS: dict[str, Reason] = {
     "worker_lost": Reason(
         "The worker ended at the last byte",
         "The worker ended when the whole message had been handed over. The server may have it.",
+        "admin",
+        "",
+    ),
+    "sent_folder_missing": Reason(
+        "No Sent folder found",
+        "This mailbox has no folder that the server or its name marks as Sent, so there is nowhere to look.",
         "admin",
         "",
     ),

@@ -24,7 +24,7 @@ class LocalPackStorage(FileSystemStorage):
         path = Path(self.path(name))
         made = _missing_folders(path.parent)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        beside = _beside(path)
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             content.seek(0)
@@ -36,6 +36,15 @@ class LocalPackStorage(FileSystemStorage):
         for folder in (path.parent, *(new.parent for new in made)):
             _sync_folder(folder)
         return name
+
+    def delete(self, name: str) -> None:
+        """Also what a writer that was killed left beside the name."""
+        _beside(Path(self.path(name))).unlink(missing_ok=True)
+        super().delete(name)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
 
 
 def _missing_folders(folder: Path) -> list[Path]:
