@@ -12,186 +12,28 @@ After ConnectionLost, Throttled, ServerUnavailable and ProtocolFault close the s
 
 from __future__ import annotations
 
-import contextlib
-import re
-import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
-from types import TracebackType
-from typing import Literal, Self
 
 from imapclient import imap_utf7
 
-from mailboxes.errors import CommandRefused, MailError, ProtocolFault, SignInRefused, TlsRefused
-from mailboxes.protocols import imap_folders, imap_status, sasl
-from mailboxes.protocols.deadline import Deadline
-from mailboxes.protocols.egress import Egress
+from mailboxes.errors import CommandRefused, MailError, ProtocolFault
+from mailboxes.protocols import imap_folders
+from mailboxes.protocols.imap_connection import ImapConnection
 from mailboxes.protocols.imap_fetch import MAX_UID, Chunk, Fetched, read_fetch, read_uid_set, uid_sets
 from mailboxes.protocols.imap_folders import FolderInfo, FolderStatus
-from mailboxes.protocols.imap_wire import Response, Status, Wire, quoted
-from mailboxes.protocols.replies import redact
-from mailboxes.protocols.sign_in import SignInResult
+from mailboxes.protocols.imap_wire import Response, quoted
 from mailboxes.protocols.stream import Stream
 
-FAREWELL = 2.0  # seconds for LOGOUT: a courtesy, not worth more
 SEARCH_WINDOW = 50_000  # UIDs in one answer to SEARCH: about half a megabyte
-LONGEST_INITIAL_RESPONSE = 4000  # bytes; longer tokens go in two steps (servers limit the command line)
-
-_NUMBERED = re.compile(rb"(\d{1,10}) EXISTS\Z", re.I)
+MAX_MESSAGES = 20_000_000  # in one folder: what a server says beyond that is not believed
 
 
-class ImapSession:
+class ImapSession(ImapConnection):
     def __init__(self, stream: Stream, host: str, port: int) -> None:
-        self._stream = stream
-        self._wire = Wire(stream)
-        self._host, self._port = host, port
+        super().__init__(stream, host, port)
         self._wire_names: dict[str, bytes] = {}
-        self._in_flight = 0
-        self.capabilities: frozenset[str] = frozenset()
-        self.last_sign_in: SignInResult | None = None
-        self.opened: FolderStatus | None = None
-
-    # -- connection -------------------------------------------------------------------------------------------------
-
-    @classmethod
-    def connect(
-        cls, host: str, port: int, *, security: Literal["tls", "starttls"], egress: Egress, deadline: Deadline
-    ) -> Self:
-        """Greeted and under TLS. Raises Unreachable, TlsRefused (also when STARTTLS is missing), ServerUnavailable …"""
-        stream = Stream.open(host, port, tls=security == "tls", egress=egress, deadline=deadline)
-        session = cls(stream, host, port)
-        try:
-            session._greeting()
-            if security == "starttls":
-                session._start_tls(egress)
-        except MailError:
-            stream.close()
-            raise
-        return session
-
-    def _greeting(self) -> None:
-        self._stream.doing = "waiting for the greeting"
-        greeting = self._wire.read()
-        if greeting.tag != b"*" or greeting.status is None or greeting.status.kind not in ("OK", "BYE"):
-            # PREAUTH too: a session that is signed in before TLS is not ours (RFC 8314; the attack of 2021, NO STARTTLS)
-            raise ProtocolFault("the server does not greet as an IMAP server")
-        if greeting.status.kind == "BYE":
-            raise self._failure(greeting.status)
-        self._note_capabilities(greeting)
-
-    def _start_tls(self, egress: Egress) -> None:
-        self._stream.doing = "asking for TLS"
-        tag = self._wire.send(b"STARTTLS")
-        for response in self._wire.until(tag):
-            if response.tag == tag and response.status and response.status.kind != "OK":
-                raise TlsRefused("the server does not offer STARTTLS", private=redact(str(response.status)))
-        self._stream.secure(self._host, egress)
-        self.capabilities = frozenset()  # what was said in clear does not count (RFC 3501, 6.2.1)
-
-    @property
-    def deadline(self) -> Deadline:
-        return self._stream.deadline
-
-    @deadline.setter
-    def deadline(self, deadline: Deadline) -> None:
-        self._stream.deadline = deadline
-
-    @property
-    def closed(self) -> bool:
-        return self._stream.closed
-
-    def logout(self) -> None:
-        """Says goodbye where that takes no time; never raises, never waits longer than FAREWELL."""
-        if not self._stream.closed and not self._in_flight:
-            self.deadline = Deadline(FAREWELL)
-            with contextlib.suppress(MailError):
-                for _ in self._wire.until(self._wire.send(b"LOGOUT")):
-                    pass
-        self._stream.close()
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.logout()
-        else:
-            self.close()
-
-    # -- sign-in ----------------------------------------------------------------------------------------------------
-
-    def sign_in(self, user: str, token: str) -> SignInResult:
-        """AUTHENTICATE with the bearer token. `last_sign_in` is set in every case.
-
-        Raises SignInRefused (says nothing of the grant), MailboxUnusable, Throttled, ServerUnavailable, ConnectionLost.
-        """
-        started = time.monotonic()
-        mechanism: str = ""
-        try:
-            if not self.capabilities:
-                self._read_capabilities()
-            chosen = sasl.choose(self.capabilities)
-            if chosen is None:
-                raise SignInRefused("the server offers neither XOAUTH2 nor OAUTHBEARER")
-            mechanism = chosen
-            reply = self._authenticate(chosen, user, token)
-        except MailError as error:
-            self.last_sign_in = SignInResult.of_error(error, mechanism, _since(started))
-            raise
-        self.last_sign_in = SignInResult(mechanism, "ok", reply, _since(started))
-        if not self.capabilities:
-            self._read_capabilities()
-        return self.last_sign_in
-
-    def _authenticate(self, mechanism: sasl.Mechanism, user: str, token: str) -> str:
-        self._stream.doing = "signing in"
-        first = sasl.encode(sasl.initial_response(mechanism, user, token, host=self._host, port=self._port))
-        command = b"AUTHENTICATE " + mechanism.encode()
-        at_once = "SASL-IR" in self.capabilities and len(first) <= LONGEST_INITIAL_RESPONSE
-        tag = self._wire.send(command + b" " + first if at_once else command)
-        self.capabilities = frozenset()  # after the sign-in others may hold
-        said = at_once
-        reason: sasl.Challenge | None = None
-        for _ in range(20):
-            response = self._wire.read()
-            if response.tag == b"+":
-                if not said:
-                    self._stream.send(first + b"\r\n")
-                    said = True
-                elif reason is None:
-                    reason = sasl.read_challenge(response.head) or sasl.Challenge()
-                    self._stream.send(sasl.encode(sasl.answer_to_error(mechanism)) + b"\r\n")
-                else:
-                    break
-            elif response.tag == tag and response.status:
-                self._note_capabilities(response)
-                if response.status.kind == "OK":
-                    return redact(str(response.status), token)
-                error = imap_status.failure(response.status, doing="signing in", signing_in=True, secret=token)
-                if reason and str(reason):
-                    error.detail = f"{error.detail} ({reason})"
-                raise error
-            elif response.tag == b"*":
-                self._untagged(response)
-            else:
-                break
-        self._stream.close()
-        raise ProtocolFault("the server does not follow the sign-in it announced")
-
-    def _read_capabilities(self) -> None:
-        self._run(b"CAPABILITY", "reading the capabilities")
-
-    def _note_capabilities(self, response: Response) -> None:
-        status = response.status
-        if status and status.code == "CAPABILITY":
-            self.capabilities = frozenset(status.code_value.upper().split())
-        elif response.head[:11].upper() == b"CAPABILITY ":
-            self.capabilities = frozenset(response.head[11:].decode("ascii", "replace").upper().split())
 
     # -- folders ----------------------------------------------------------------------------------------------------
 
@@ -221,8 +63,10 @@ class ImapSession:
         condstore = b" (CONDSTORE)" if "CONDSTORE" in self.capabilities else b""
         exists, codes = 0, dict[str, int]()
         for response in self._run(b"EXAMINE " + self._quoted_name(name) + condstore, "opening a folder"):
-            if found := _NUMBERED.match(response.head):
-                exists = int(found[1])
+            if (count := self._told_exists(response)) is not None:
+                exists = count
+                if exists > MAX_MESSAGES:
+                    raise ProtocolFault(f"a folder of {exists} messages")
             elif response.status and response.status.code_value.isdigit():
                 codes[response.status.code] = int(response.status.code_value)
         if not codes.get("UIDVALIDITY"):
@@ -296,36 +140,56 @@ class ImapSession:
         identity = b" EMAILID" if "OBJECTID" in self.capabilities else b""
         identity = b" X-GM-MSGID" if "X-GM-EXT-1" in self.capabilities else identity
         items = b" (UID RFC822.SIZE INTERNALDATE FLAGS%s BODY.PEEK[%s])" % (identity, section.encode("ascii"))
-        asked: list[tuple[tuple[int, ...], list[bytes]]] = []
+        under_way: list[_Asked] = []
+        told: dict[int, Fetched] = {}
         coming = iter(chunks)
 
         def ask() -> None:
             if (uids := next(coming, None)) is not None:
-                wanted = tuple(uids)
+                wanted = tuple(dict.fromkeys(uids))
+                told.update((uid, Fetched(uid)) for uid in wanted)
                 self._in_flight += 1
-                asked.append((wanted, [self._wire.send(b"UID FETCH " + part + items) for part in uid_sets(wanted)]))
+                tags = {self._wire.send(b"UID FETCH " + part + items) for part in uid_sets(wanted)}
+                under_way.append(_Asked(wanted, tags))
 
         try:
             ask()
-            while asked:
+            while under_way:
                 ask()
-                wanted, tags = asked.pop(0)
-                told: dict[int, Fetched] = {uid: Fetched(uid) for uid in wanted}
-                refusal = ""
-                for tag in tags:
-                    try:
-                        for fetched in self._fetched(tag, "fetching messages"):
-                            if fetched.uid in told:
-                                told[fetched.uid].merge(fetched)
-                    except CommandRefused as error:  # such as [EXPUNGEISSUED]: what came before it counts
-                        refusal = error.detail
+                first = under_way[0]
+                self._stream.doing = "fetching messages"
+                while first.tags:
+                    self._take(told, under_way)
+                under_way.pop(0)
                 self._in_flight -= 1
-                whole = [told[uid] for uid in wanted if told[uid].raw is not None]
-                yield Chunk(wanted, whole, [uid for uid in wanted if told[uid].raw is None], refusal)
+                found = [told.pop(uid) if uid in told else Fetched(uid) for uid in first.wanted]
+                whole = [fetched for fetched in found if fetched.raw is not None]
+                missing = [fetched.uid for fetched in found if fetched.raw is None]
+                yield Chunk(first.wanted, whole, missing, first.refusal)
         finally:
             if self._in_flight:
                 self._in_flight = 0
                 self._stream.close()
+
+    def _take(self, told: dict[int, Fetched], under_way: list[_Asked]) -> None:
+        """Reads one response and gives it to whom it belongs. A server may work on several commands at once and answer
+        them mingled (RFC 3501, 5.5): Dovecot does while large messages are on their way."""
+        response = self._wire.read()
+        if response.tag == b"*":
+            fetched = self._fetched_message(response)
+            if fetched and fetched.uid in told:
+                told[fetched.uid].merge(fetched)
+            return
+        owner = next((one for one in under_way if response.tag in one.tags), None)
+        if owner is None or response.status is None:
+            self._stream.close()
+            raise ProtocolFault("a response with a tag that was not asked for")
+        owner.tags.discard(response.tag)
+        if response.status.kind != "OK":
+            error = self._failure(response.status)
+            if not isinstance(error, CommandRefused):
+                raise error
+            owner.refusal = error.detail  # such as [EXPUNGEISSUED]: what was told all the same counts
 
     def fetch(self, uids: Iterable[int], *, section: str = "") -> Chunk:
         """One chunk, as `fetch_chunks`."""
@@ -348,24 +212,10 @@ class ImapSession:
         """Keeps the session alive; the server may tell that messages arrived (`opened.exists`)."""
         self._run(b"NOOP", "keeping the connection")
 
-    # -- commands ---------------------------------------------------------------------------------------------------
-
     def _opened(self) -> FolderStatus:
         if self.opened is None:
             raise ProtocolFault("no folder is open")
         return self.opened
-
-    def _run(self, command: bytes, doing: str) -> list[Response]:
-        """Sends one command; returns its untagged responses. Raises what its status means."""
-        self._stream.doing = doing
-        tag = self._wire.send(command)
-        responses = []
-        for response in self._wire.until(tag):
-            self._untagged(response)
-            if response.tag == tag and response.status and response.status.kind != "OK":
-                raise self._failure(response.status)
-            responses.append(response)
-        return responses
 
     def _fetch(self, command: bytes, doing: str) -> Iterator[Fetched]:
         """Sends one command; the answers are read as they are asked for. Left early, the session is closed."""
@@ -385,33 +235,25 @@ class ImapSession:
     def _fetched(self, tag: bytes, doing: str) -> Iterator[Fetched]:
         self._stream.doing = doing
         for response in self._wire.until(tag):
-            if response.status is None:
-                if b" FETCH (" in response.head[:24].upper():
-                    if fetched := read_fetch(response):
-                        yield fetched
-                else:
-                    self._untagged(response)
-            elif response.status.kind == "BYE" or (response.tag == tag and response.status.kind != "OK"):
+            if response.tag == tag and response.status and response.status.kind != "OK":
                 raise self._failure(response.status)
+            if fetched := self._fetched_message(response):
+                yield fetched
 
-    def _untagged(self, response: Response) -> None:
-        """What any command may be told besides its answer."""
-        self._note_capabilities(response)
-        if response.status and response.status.kind == "BYE":
-            raise self._failure(response.status)
-        if self.opened and (found := _NUMBERED.match(response.head)):
-            was = self.opened
-            self.opened = FolderStatus(was.uidvalidity, was.uidnext, int(found[1]), was.highestmodseq)
-
-    def _failure(self, status: Status) -> MailError:
-        error = imap_status.failure(status, doing=self._stream.doing, shown=self._stream.secured)
-        if status.kind == "BYE":
-            self._stream.close()
-        return error
+    def _fetched_message(self, response: Response) -> Fetched | None:
+        if response.status is None and b" FETCH (" in response.head[:24].upper():
+            return read_fetch(response)
+        self._untagged(response)
+        return None
 
 
-def _since(started: float) -> int:
-    return round((time.monotonic() - started) * 1000)
+@dataclass(slots=True)
+class _Asked:
+    """A chunk under way, and the commands for it that are not answered yet."""
+
+    wanted: tuple[int, ...]
+    tags: set[bytes]
+    refusal: str = ""
 
 
 def _numbers(text: bytes) -> Iterator[int]:

@@ -22,16 +22,12 @@ _UNAVAILABLE = frozenset({"UNAVAILABLE", "INUSE", "SERVERBUG"})
 _UNUSABLE = frozenset({"AUTHORIZATIONFAILED", "CONTACTADMIN", "WEBALERT"})
 
 # Said in words only. Google: [ALERT] with the words; Microsoft: BAD without any code.
-_LIMITS = re.compile(
-    r"too many (simultaneous )?connections|bandwidth limit|command or bandwidth|rate limit|throttl|"
-    r"maximum number of connections|request is throttled|backoff time",
-    re.I,
+_CONNECTIONS = re.compile(
+    r"too many (simultaneous )?connections|maximum number of connections|userip connections", re.I
 )
-_NOT_CONNECTED = re.compile(
-    r"authenticated but not connected|not enabled for imap|imap( access)? is disabled|web ?login required|"
-    r"log ?in via your web browser",
-    re.I,
-)
+_LIMITS = re.compile(r"bandwidth limit|command or bandwidth|rate limit|throttl|backoff time", re.I)
+_IMAP_OFF = re.compile(r"not enabled for imap|imap( access)? is (disabled|turned off)", re.I)
+_NOT_CONNECTED = re.compile(r"authenticated but not connected|web ?login required|log ?in via your web browser", re.I)
 _PASSING = re.compile(r"temporar|try again later|system error|internal error|server busy|unavailable", re.I)
 
 
@@ -39,8 +35,13 @@ def failure(status: Status, *, doing: str, signing_in: bool = False, secret: str
     """The error for a status that is not OK. `shown=False` (before TLS): the words stay with the operator."""
     reply = redact(str(status), secret)
     detail, private = (reply, "") if shown else (f"refused while {doing}", reply)
-    if status.code == "LIMIT" or _LIMITS.search(status.text):
-        return Throttled(detail, retry_after=asked_pause(status.text), private=private)
+    pause = asked_pause(status.text)
+    if _LIMITS.search(status.text):
+        return Throttled(detail, retry_after=pause, private=private)
+    if status.code == "LIMIT" or _CONNECTIONS.search(status.text):
+        return Throttled(detail, code="too_many_connections", retry_after=pause, private=private)
+    if _IMAP_OFF.search(status.text):
+        return MailboxUnusable(detail, code="imap_off", private=private)
     if status.code in _UNUSABLE or _NOT_CONNECTED.search(status.text):
         return MailboxUnusable(detail, private=private)
     if status.code == "PRIVACYREQUIRED":

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Literal, Self
 
-from mailboxes.errors import Deferred, MailError, ProtocolFault, Rejected, SignInRefused, TlsRefused, Uncertain
+from mailboxes.errors import Deferred, MailError, ProtocolFault, Rejected, TlsRefused, Uncertain
 from mailboxes.protocols import sasl
 from mailboxes.protocols.deadline import Deadline
 from mailboxes.protocols.dots import longest_line, needs_8bit, normal_form, stuffed
@@ -31,6 +31,7 @@ from mailboxes.protocols.stream import Stream
 
 FAREWELL = 2.0  # seconds for QUIT
 SILENCE_IN_DATA = 600.0  # seconds: a server may take ten minutes to judge a message (RFC 5321, 4.5.3.2.6)
+PIECE = 256 * 1024  # bytes sent before a look at what the server says
 LONGEST_LINE = 998  # bytes (RFC 5321, 4.5.3.1.6)
 
 
@@ -127,7 +128,7 @@ class SmtpSession:
         try:
             chosen = sasl.choose(self.extensions.get("AUTH", "").split())
             if chosen is None:
-                raise SignInRefused("the server offers neither XOAUTH2 nor OAUTHBEARER")
+                raise ProtocolFault("the server offers neither XOAUTH2 nor OAUTHBEARER")
             mechanism = chosen
             reply = self._authenticate(chosen, user, token)
         except MailError as error:
@@ -189,7 +190,7 @@ class SmtpSession:
         self._accepted = sum(reply.ok for reply in replies[1:])
         if not self._accepted:
             passing = [reply for reply in replies[1:] if not reply.permanent]
-            raise self._refused((passing or replies)[-1], "rcpt")
+            raise self._refused((passing or replies)[-1], "rcpt", code="recipients_refused")
         return replies[1:]
 
     def _mail_command(self, sender: str, recipients: Sequence[str], message: bytes) -> str:
@@ -197,7 +198,8 @@ class SmtpSession:
         message = normal_form(message)
         limit = self.extensions.get("SIZE", "")
         if limit.isdigit() and 0 < int(limit) < len(message):
-            raise Rejected(f"the message has {len(message)} bytes, the server takes {int(limit)}", stage="mail")
+            words = f"the message has {len(message)} bytes, the server takes {int(limit)}"
+            raise Rejected(words, stage="mail", code="too_large")
         if longest_line(message) > LONGEST_LINE:
             raise Rejected(f"the message has a line of more than {LONGEST_LINE} bytes", stage="mail")
         command = f"MAIL FROM:{path(sender, 'mail', self.extensions)}"
@@ -253,14 +255,18 @@ class SmtpSession:
         raise self._refused(final, "dot")
 
     def _send_content(self, content: bytes) -> None:
+        """In pieces: it is not the server's turn, so what it says in between is why it does not take the message."""
         self._stream.doing = "sending the message"
         lost: MailError | None = None
+        said: bytes | None = None
+        view = memoryview(content)
         try:
-            self._stream.send(content, keep=True)
+            for start in range(0, len(content), PIECE):
+                self._stream.send(view[start : start + PIECE], keep=True)
+                if (said := self._stream.overheard()) is not None:
+                    break
         except MailError as error:
-            lost = error
-        # It is not the server's turn: what it says now is why it does not take the message.
-        said = self._stream.overheard()
+            lost, said = error, self._stream.overheard()
         if lost is None and said is None:
             return
         self._stream.close()
@@ -289,7 +295,7 @@ class SmtpSession:
         self._stream.send(line + b"\r\n")
         return read_reply(self._stream)
 
-    def _refused(self, reply: Reply, stage: str) -> Rejected | Deferred:
+    def _refused(self, reply: Reply, stage: str, *, code: str | None = None) -> Rejected | Deferred:
         if reply.code == 421:
             self._stream.close()
         kind = Rejected if reply.permanent else Deferred
@@ -299,6 +305,7 @@ class SmtpSession:
             status=reply.code,
             enhanced=reply.enhanced,
             retry_after=asked_pause(reply.text),
+            code=code if reply.permanent else None,
         )
 
 

@@ -7,7 +7,7 @@ import io
 import select
 import socket
 import ssl
-from typing import Any, cast
+from typing import cast
 
 from mailboxes.errors import ConnectionLost, ProtocolFault
 from mailboxes.protocols.deadline import Deadline, TimedConnection
@@ -67,8 +67,9 @@ class Stream:
             if not select.select([self._sock], [], [], 0)[0]:
                 return None
             self._sock.settimeout(0)
-            parent: Any = ssl.SSLSocket if isinstance(self._sock, ssl.SSLSocket) else socket.socket
-            return bytes(parent.recv(self._sock, 4096))
+            if isinstance(self._sock, ssl.SSLSocket):
+                return bytes(ssl.SSLSocket.read(self._sock, 4096))  # ours would wait
+            return socket.socket.recv(self._sock, 4096)
         except (ssl.SSLWantReadError, BlockingIOError):  # a message of TLS itself, such as a session ticket
             return None
         except (OSError, ValueError):
@@ -82,7 +83,7 @@ class Stream:
         self._reader = self._open_reader(secured=True)
         self.secured, self.closed = True, False
 
-    def send(self, data: bytes, *, keep: bool = False) -> None:
+    def send(self, data: bytes | memoryview, *, keep: bool = False) -> None:
         """`keep`: after a fault the connection stays, so that the peer's last words can still be read."""
         try:
             self._sock.sendall(data)

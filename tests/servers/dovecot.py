@@ -220,7 +220,9 @@ class Dovecot:
                 "submission": {"submission": self.submission},
             }.items()
         )
-        relay = f"submission_relay_host = {self.relay[0]}\nsubmission_relay_port = {self.relay[1]}\n" if self.relay else ""
+        relay = (
+            f"submission_relay_host = {self.relay[0]}\nsubmission_relay_port = {self.relay[1]}\n" if self.relay else ""
+        )
         return f"""
 base_dir = {folder}/base
 state_dir = {folder}/state
@@ -259,6 +261,11 @@ service stats {{
 }}
 service imap {{
   service_count = 100
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 {listeners}{bearer}{relay}{self.settings}
 """

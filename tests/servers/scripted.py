@@ -44,7 +44,7 @@ class Line:
 
     def hear_until_dot(self) -> bytes:
         content = b""
-        while not (line := self.hear()) == b".":
+        while (line := self.hear()) != b".":
             content += line + b"\r\n"
         return content
 
@@ -108,10 +108,10 @@ class Scripted:
             sock = self.tls.wrap_socket(sock, server_side=True) if self.tls else sock
             line = Line(sock)
             self.lines.append(line)
-            with contextlib.suppress(ConnectionError, ssl.SSLError):
+            with contextlib.suppress(OSError):
                 self.script(line)
             line.sock.close()
-        except (ConnectionError, ssl.SSLError):  # the client did not like what it saw: often the point
+        except OSError:  # the client did not like what it saw: often the point
             sock.close()
         except BaseException as error:
             self._errors.append(error)
