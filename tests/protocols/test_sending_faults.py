@@ -147,7 +147,6 @@ def test_a_server_that_interrupts_the_content_is_heard_and_gets_no_dot(
 
     def script(line: Line) -> None:
         up_to(line, "body")
-        line.say(b"354 go")
         heard.append(line.hear())
         if answer:
             line.say(answer)
