@@ -117,7 +117,7 @@ def _read_slowly(pieces: list[Piece]) -> Fetched | None:
     try:
         parsed = parse_fetch_response([first, *pieces[1:]], normalise_times=False, uid_is_key=False)
         (items,) = parsed.values()
-    except (ProtocolError, ValueError, TypeError, AssertionError, RecursionError, IndexError) as error:
+    except (ProtocolError, ValueError, TypeError, AttributeError, AssertionError, RecursionError, IndexError) as error:
         raise ProtocolFault("a FETCH response that cannot be read", private=type(error).__name__) from error
     uid = items.get(b"UID")
     if not isinstance(uid, int) or not 0 < uid <= MAX_UID:
@@ -193,8 +193,8 @@ def read_uid_set(text: bytes, *, at_most: int) -> list[int]:
     """A set from an ESEARCH response (RFC 4731). Raises ProtocolFault when it names more than `at_most` UIDs."""
     found: list[int] = []
     for part in text.split(b","):
-        first, _, last = part.partition(b":")
-        if not first.isdigit() or (last and not last.isdigit()):
+        first, colon, last = part.partition(b":")
+        if not first.isdigit() or (colon and not last.isdigit()):
             raise ProtocolFault("a set of UIDs that cannot be read")
         low, high = sorted((int(first), int(last or first)))
         if low < 1 or high > MAX_UID or len(found) + high - low >= at_most:

@@ -60,7 +60,15 @@ class Response:
         """Nested tuples of bytes, int, None. Raises ProtocolFault."""
         try:
             return tuple(parse_response(self.pieces))
-        except (ProtocolError, ValueError, AssertionError, RecursionError, IndexError) as error:
+        except (
+            ProtocolError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            AssertionError,
+            RecursionError,
+            IndexError,
+        ) as error:
             raise ProtocolFault("a response that cannot be read", private=type(error).__name__) from error
 
 

@@ -201,7 +201,7 @@ class Dovecot:
         )
         bearer = "".join(
             f"protocol {protocol} {{\n passdb {{\n driver = oauth2\n mechanisms = xoauth2 oauthbearer\n"
-            f" args = {folder}/oauth-{protocol}.conf\n }}\n {plain} }}\n"
+            f" args = {folder}/oauth-{protocol}.conf\n }}\n}}\n"
             for protocol in ("imap", "pop3", "submission")
         )
         mailboxes = "".join(
@@ -262,10 +262,13 @@ service stats {{
 service imap {{
   service_count = 100
 }}
+service auth {{
+  client_limit = 5000
+}}
 service anvil {{
   unix_listener anvil-auth-penalty {{
     mode = 0
   }}
 }}
-{listeners}{bearer}{relay}{self.settings}
+{listeners}{plain}{bearer}{relay}{self.settings}
 """
