@@ -1,37 +1,28 @@
-"""The job of queue "send": some mailboxes, each in a thread of its own."""
+"""What the queue `send` does: a batch of mailboxes, each with the ticket that the dispatcher claimed for it."""
 
 from __future__ import annotations
 
-import logging
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
-from django.db import connections
 from django.utils import timezone
 
-from mailboxes.services import send_lease, stop
+from mailboxes.jobs.horse import holding, work_off
+from mailboxes.services import send_lease
 from mailboxes.services.deliver import deliver
 
-THREADS = 8
 
-logger = logging.getLogger(__name__)
-
-
-def send_batch(batch: list[tuple[str, str]]) -> None:
-    """`batch`: mailbox and ticket of each claim. The threads begin here, after the fork, and end before it returns."""
-    with ThreadPoolExecutor(max_workers=min(THREADS, len(batch)) or 1, thread_name_prefix="send") as pool:
-        list(pool.map(_send, batch))
+def send_batch(pairs: Sequence[tuple[str, str]]) -> None:
+    """`pairs`: (mailbox id, ticket) as text."""
+    work_off(pairs, _send, _put_back)
 
 
-def _send(pair: tuple[str, str]) -> None:
-    mailbox_id, ticket = UUID(pair[0]), UUID(pair[1])
-    try:
-        if stop.requested():
-            send_lease.release(send_lease.SendClaim(mailbox_id, ticket, timezone.now()))
-        elif claim := send_lease.take(mailbox_id, ticket):
+def _send(mailbox_id: UUID, ticket: UUID) -> None:
+    if claim := send_lease.take(mailbox_id, ticket):
+        with holding(partial(send_lease.abandon, claim)):
             deliver(claim)
-    except Exception:
-        # One mailbox must not take the others down. What was begun is recovered when its lease ends.
-        logger.exception("sending for mailbox %s failed", mailbox_id)
-    finally:
-        connections.close_all()
+
+
+def _put_back(mailbox_id: UUID, ticket: UUID) -> None:
+    send_lease.release(send_lease.SendClaim(mailbox_id, ticket, timezone.now()))

@@ -72,7 +72,7 @@ class _Delivery:
             raise
         finally:
             self.door.close()
-            send_lease.release(self.claim)
+            send_lease.abandon(self.claim)
         return begun
 
     def _send_next(self, outbox: OutboxMessage, begun: list[OutboxMessage]) -> bool:

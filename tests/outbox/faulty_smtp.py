@@ -16,7 +16,7 @@ from tests.servers.smtp_sink import Received
 
 DROP = "drop"  # hangs up instead of an answer
 TAKE_AND_DROP = "take and drop"  # after the dot: keeps the message, then hangs up
-HOLD = "hold"  # after the dot: keeps the message, and answers only when released
+HOLD = "hold"  # answers only when released (after the dot: keeps the message first)
 
 
 class _HangUp(Exception):
@@ -37,10 +37,11 @@ class FaultySmtp:
     delay: float = 0.0  # seconds between taking a message and answering
 
     def __enter__(self) -> Self:
-        self.at_dot, self.released = threading.Event(), threading.Event()
+        self.holding, self.released, self.data_begun = threading.Event(), threading.Event(), threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: set[socket.socket] = set()
+        self._serving: set[int] = set()
         threading.Thread(target=self._accept, name="faulty-smtp", daemon=True).start()
         return self
 
@@ -55,6 +56,11 @@ class FaultySmtp:
     def fail(self, stage: str, *answers: str) -> None:
         self.faults[stage].extend(answers)
 
+    @property
+    def busy(self) -> bool:
+        """A connection is still being served."""
+        return bool(self._serving)
+
     def copies_of(self, message_id: str) -> int:
         return sum(f"Message-ID: {message_id}\r\n".encode() in received.raw for received in self.taken)
 
@@ -65,15 +71,19 @@ class FaultySmtp:
             except OSError:
                 return
             self.connections += 1
+            self._serving.add(id(sock))
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
-        with contextlib.suppress(_HangUp, OSError, ValueError), sock:
-            sock.settimeout(30)
-            self._open.add(sock)
-            with self.tls.wrap_socket(sock, server_side=True) as secured, secured.makefile("rwb") as wire:
-                self._open.add(secured)
-                self._converse(wire)
+        try:
+            with contextlib.suppress(_HangUp, OSError, ValueError), sock:
+                sock.settimeout(30)
+                self._open.add(sock)
+                with self.tls.wrap_socket(sock, server_side=True) as secured, secured.makefile("rwb") as wire:
+                    self._open.add(secured)
+                    self._converse(wire)
+        finally:
+            self._serving.discard(id(sock))
 
     def _fault(self, stage: str) -> str:
         waiting = self.faults[stage]
@@ -87,6 +97,10 @@ class FaultySmtp:
             answer = self._fault(stage) or usual
             if answer == DROP:
                 raise _HangUp
+            if answer == HOLD:
+                self.holding.set()
+                self.released.wait(30)
+                answer = usual
             write(answer.encode() + b"\r\n")
             flush()
             return answer == usual
@@ -113,6 +127,7 @@ class FaultySmtp:
                     if say("rcpt", "250 2.1.5 OK"):
                         recipients.append(rest.partition("<")[2].partition(">")[0])
                 case "DATA":
+                    self.data_begun.set()
                     if say("data", "354 Go on"):
                         self._content(say, readline, sender, tuple(recipients))
                 case "QUIT":
@@ -132,10 +147,10 @@ class FaultySmtp:
         if answer in ("", TAKE_AND_DROP, HOLD):
             self.taken.append(received)
             time.sleep(self.delay)
-        self.at_dot.set()
         if answer in (DROP, TAKE_AND_DROP):
             raise _HangUp
         if answer == HOLD:
+            self.holding.set()
             self.released.wait(30)
             answer = ""
         say("reply", answer or f"250 2.0.0 OK queued as {len(self.taken)}")  # type: ignore[operator]
