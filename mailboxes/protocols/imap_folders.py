@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from imapclient import imap_utf7
 
 from mailboxes.errors import ProtocolFault
-from mailboxes.protocols.imap_wire import Response
+from mailboxes.protocols.imap_wire import Piece, Response, parsed
 
 MAX_FOLDERS = 20_000
 
@@ -71,7 +72,12 @@ class FolderInfo:
 
 def read_list(response: Response) -> FolderInfo | None:
     """A LIST response; None for the names that nobody can open or show."""
-    parts = response.parsed()
+    return _read_list(tuple(response.pieces))
+
+
+@lru_cache(maxsize=4096)  # polls that find nothing new hear the same lines again and again
+def _read_list(pieces: tuple[Piece, ...]) -> FolderInfo | None:
+    parts = parsed(pieces)
     if len(parts) < 4 or not isinstance(parts[1], tuple):
         raise ProtocolFault("a LIST response that cannot be read")
     wire_name = _as_bytes(parts[3])
@@ -129,7 +135,12 @@ def _role_by_name(folder: FolderInfo) -> str:
 
 def read_status(response: Response) -> tuple[bytes, FolderStatus] | None:
     """A STATUS response: the name on the wire and the numbers; None when it lacks one of them."""
-    parts = response.parsed()
+    return _read_status(tuple(response.pieces))
+
+
+@lru_cache(maxsize=4096)
+def _read_status(pieces: tuple[Piece, ...]) -> tuple[bytes, FolderStatus] | None:
+    parts = parsed(pieces)
     if len(parts) < 3 or not isinstance(parts[2], tuple) or len(parts[2]) % 2:
         raise ProtocolFault("a STATUS response that cannot be read")
     words = {_as_bytes(parts[2][i]).upper(): parts[2][i + 1] for i in range(0, len(parts[2]), 2)}

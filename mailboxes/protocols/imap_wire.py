@@ -7,7 +7,7 @@ long lines and hide response codes (docs: TRAPS). imapclient's parser of respons
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,20 +56,13 @@ class Response:
         first = self.pieces[0]
         return first if isinstance(first, bytes) else first[0]
 
-    def parsed(self) -> tuple[Any, ...]:
-        """Nested tuples of bytes, int, None. Raises ProtocolFault."""
-        try:
-            return tuple(parse_response(self.pieces))
-        except (
-            ProtocolError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            AssertionError,
-            RecursionError,
-            IndexError,
-        ) as error:
-            raise ProtocolFault("a response that cannot be read", private=type(error).__name__) from error
+
+def parsed(pieces: Iterable[Piece]) -> tuple[Any, ...]:
+    """A response as nested tuples of bytes, int, None. Raises ProtocolFault."""
+    try:
+        return tuple(parse_response(list(pieces)))
+    except (ProtocolError, ValueError, TypeError, AttributeError, AssertionError, RecursionError, IndexError) as error:
+        raise ProtocolFault("a response that cannot be read", private=type(error).__name__) from error
 
 
 class Wire:

@@ -126,7 +126,11 @@ class Dovecot:
         (self._folder / "dovecot.conf").write_text(self._configuration())
         with (self._folder / "stderr").open("wb") as errors:
             self._process = subprocess.Popen([BINARY, "-F", "-c", str(self._folder / "dovecot.conf")], stderr=errors)
-        self._wait()
+        try:
+            self._wait()
+        except BaseException:
+            self.stop()
+            raise
 
     def _wait(self) -> None:
         limit = time.monotonic() + 15
