@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts.models import Tenant, User
 from accounts.roles import Right
+from mailboxes import words
 from mailboxes.models import Mailbox, Message, OutboxMessage, ProviderApp
 from mailboxes.services import attention, health
 from mailboxes.services.reasons import words_for
@@ -28,7 +29,7 @@ class Tile(NamedTuple):
     word: str
     tone: str
     icon: str
-    count: int
+    number: int
     note: str
     url: str
 
@@ -55,7 +56,7 @@ def figures(person: User, tenant: Tenant | None, now: datetime | None = None) ->
     now = now or timezone.now()
 
     def mine(model: type[Model], right: Right | None = None) -> QuerySet[Any]:
-        rows = model._default_manager.visible_to(person, right)  # type: ignore[attr-defined]
+        rows: QuerySet[Any] = model._default_manager.visible_to(person, right)  # type: ignore[attr-defined]
         return rows.filter(tenant=tenant) if tenant else rows
 
     boxes = mine(Mailbox)
@@ -78,7 +79,9 @@ def figures(person: User, tenant: Tenant | None, now: datetime | None = None) ->
             Series("Sent", "s2", per_hour(sent, "sent_at", now)),
         ],
         "ticks": [f"{timezone.localtime(hour):%H:00}" for hour in hours(now)],
-        "health": health.lines() if person.tenants_with(Right.HEALTH_VIEW).exists() else [],
+        "health": [(part, words.HEALTH[part.look]) for part in health.parts()]
+        if person.tenants_with(Right.HEALTH_VIEW).exists()
+        else [],
         "ends": endings(mine(ProviderApp), now),
         "today": timezone.localdate(now),
     }

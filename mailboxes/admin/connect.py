@@ -24,7 +24,6 @@ from mailboxes.errors import MailError
 from mailboxes.models import ConnectLink, Mailbox, Message, ProviderApp, SignIn
 from mailboxes.services import egress, links
 from mailboxes.services.reasons import provider_name, words_for
-from theme import looks
 from theme.parts import Check, Step, steps
 
 WORDS = ["Address", "Permissions", "At the provider", "Live test", "First mail"]
@@ -78,7 +77,6 @@ class PermissionsForm(AddressForm):
         choices=[(1, "an hour"), (24, "a day"), (72, "three days"), (168, "a week")],
         initial=24,
         required=False,
-        empty_value=24,
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -177,7 +175,7 @@ def go_on(request: HttpRequest, chosen: dict[str, Any]) -> HttpResponse:
         provider_app=app,
         **wanted,
         purpose=chosen["purpose"],
-        expires_in=timedelta(hours=chosen["hours"]),
+        expires_in=timedelta(hours=chosen["hours"] or 24),
         actor=actor,
     )
     return HttpResponseRedirect(reverse("admin:mailboxes_mailbox_link", args=[link.pk]))
@@ -241,7 +239,7 @@ def connected_view(admin: Any) -> Any:
         context = {
             "mailbox": mailbox,
             "checks": checks,
-            "passed": sum(check.look == looks.DONE for check in checks),
+            "passed": sum(check.look == words.OUTCOME["ok"] for check in checks),
             "waiting": waiting,
             "arrived": arrived,
             "folders": mailbox.folders.filter(followed=True, gone_at=None).count(),
@@ -265,22 +263,26 @@ def live_checks(mailbox: Mailbox) -> tuple[list[Check], bool]:
     found = []
     if mailbox.token:
         who = mailbox.token.account or mailbox.account_expected
-        found.append(Check(looks.DONE, "Permission", f"{provider_name(mailbox.provider_app)} gave it for {who}."))
+        found.append(
+            Check(words.OUTCOME["ok"], "Permission", f"{provider_name(mailbox.provider_app)} gave it for {who}.")
+        )
     for name in wanted:
         row = SignIn.objects.filter(mailbox=mailbox, protocol=name, at__gte=since).first()
         server = mailbox.provider_app.server(name) or {}
         where = f"{server.get('host')}:{server.get('port')}"
         if row is None:
-            found.append(Check(looks.WAITING, PROTOCOLS[name], f"{where}: not tried yet."))
+            found.append(Check(words.OUTCOME["waiting"], PROTOCOLS[name], f"{where}: not tried yet."))
         elif row.outcome == "ok":
             found.append(
-                Check(looks.DONE, PROTOCOLS[name], f"{where}: signed in with {row.mechanism}.", row.milliseconds)
+                Check(
+                    words.OUTCOME["ok"], PROTOCOLS[name], f"{where}: signed in with {row.mechanism}.", row.milliseconds
+                )
             )
         else:
             reason = words_for(mailbox)
             found.append(
                 Check(
-                    looks.FAILED,
+                    words.OUTCOME["failed"],
                     PROTOCOLS[name],
                     f"{where}: {reason.text if reason else 'the sign-in was refused.'}",
                     row.milliseconds,
@@ -290,4 +292,4 @@ def live_checks(mailbox: Mailbox) -> tuple[list[Check], bool]:
                     details=row.reply,
                 )
             )
-    return found, all(check.look == looks.DONE for check in found) and bool(found)
+    return found, all(check.look == words.OUTCOME["ok"] for check in found) and bool(found)

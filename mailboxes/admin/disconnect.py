@@ -31,10 +31,11 @@ class DisconnectForm(forms.Form):
 def disconnect_view(admin: Any) -> Any:
     def view(request: HttpRequest, pk: Any) -> HttpResponse:
         mailbox = admin.row_or_404(request, pk, admin.disconnect_right)
+        actor: Any = request.user
         page = reverse("admin:mailboxes_mailbox_change", args=[pk])
         form = DisconnectForm(request.POST if request.method == "POST" else None, mailbox=mailbox)
         if request.method == "POST" and form.is_valid():
-            ended = disconnect(mailbox, actor=request.user)
+            ended = disconnect(mailbox, actor=actor)
             revoked = "Permission was given back at the provider." if ended.revoked else "Not revoked at the provider:"
             messages.success(
                 request, f"Disconnected; our copy of the permission is destroyed. {revoked} {ended.why}".strip()

@@ -14,13 +14,12 @@ from audit.models import AuditEvent
 from mailboxes import words
 from mailboxes.models import Mailbox, OutboxMessage, SignIn, SyncRun, Token
 from mailboxes.services.reasons import provider_name, words_for
-from theme import looks
 from theme.looks import Look
 from theme.parts import Banner, Entry, Fact, Tab
 
 HISTORY = timedelta(days=30)
 TABS = [("overview", "Overview"), ("folders", "Folders"), ("outbox", "Outbox"), ("signins", "Sign-in log")]
-SIGN_IN_LOOKS = {"ok": looks.DONE, "refused": looks.REFUSED, "failed": looks.FAILED}
+SIGN_IN_LOOKS = words.OUTCOME
 
 
 def figures(mailbox: Mailbox, request: HttpRequest, admin: Any) -> dict[str, Any]:
@@ -137,7 +136,7 @@ def permission(mailbox: Mailbox) -> list[Fact]:
         return [Fact("Permission", words.MAILBOX[mailbox.state], "no token is kept")]
     facts = []
     if token.dead_reason:
-        facts.append(Fact("Permission", looks.REFUSED, words.explain(token.dead_reason).brief))
+        facts.append(Fact("Permission", words.OUTCOME["refused"], words.explain(token.dead_reason).brief))
     else:
         facts.append(Fact("Access token", token.expires_at, "renewed by itself"))
     facts.append(Fact("Renewed", token.refreshed_at or token.created_at, f"generation {token.generation:,}"))

@@ -21,7 +21,6 @@ from mailboxes.admin.states import StateFilter, state_tabs
 from mailboxes.models import OutboxMessage, SendAttempt
 from mailboxes.services.outbox import cancel, confirm_sent, send_again
 from mailboxes.services.reasons import words_for_outbox
-from theme import looks
 from theme.looks import Look
 from theme.parts import Banner, Entry, Fact
 from theme.templatetags import mailhub as tags
@@ -41,8 +40,8 @@ STAGES: dict[str, Look] = {
     "recipients": Look("Recipients accepted", "ok", "check"),
     "dot_follows": Look("Content sent, final dot next", "ok", "check"),
     "accepted": Look("Accepted", "ok", "check"),
-    "refused": looks.REFUSED,
-    "failed": looks.FAILED,
+    "refused": words.OUTCOME["refused"],
+    "failed": words.OUTCOME["failed"],
     "lost": Look("Lost", "warn", "question"),
     "found": Look("Found", "ok", "check"),
     "abandoned": Look("Worker ended", "warn", "alert"),
