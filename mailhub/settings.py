@@ -215,6 +215,9 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
+DATE_FORMAT = "j M Y"
+DATETIME_FORMAT = "j M Y, H:i"
+TIME_FORMAT = "H:i"
 
 # Work ----------------------------------------------------------------------------------------------------------------
 MAILHUB_POLL_LEASE = timedelta(seconds=env.number("MAILHUB_POLL_LEASE_SECONDS", 600, least=5))
