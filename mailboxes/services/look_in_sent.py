@@ -50,12 +50,14 @@ class Look:
     why_not: str = ""  # a code of words.REASONS
 
     def match(self, headers: bytes) -> str:
-        """The header by which these are ours; '' when they are another message's."""
-        ours = {self.outbox.mailhub_id, self.outbox.message_id}
-        for name, value in _FIELD.findall(headers):
-            if value.decode("ascii", "replace") in ours:
-                return str(name.decode())
-        return ""
+        """The headers by which these are ours; '' when they are another message's."""
+        said = {(name.title(), value.decode("ascii", "replace")) for name, value in _FIELD.findall(headers)}
+        ours = {
+            "X-Mailhub-ID": self.outbox.mailhub_id,
+            "Message-ID": self.outbox.message_id,
+            "X-Microsoft-Original-Message-ID": self.outbox.message_id,
+        }
+        return ", ".join(name for name, value in ours.items() if (name.title().encode(), value) in said)
 
 
 def due(now: datetime, limit: int) -> list[UUID]:

@@ -71,7 +71,8 @@ def connected_mailbox(port: int, address: str = "anna@contoso.example", **column
             "issuer": "https://provider.example",
             "client_id": "mailhub",
             "smtp": {"host": "localhost", "port": port, "security": "tls"},
-            "pinned_hosts": ["provider.example:443"],
+            "discovery": {"token_endpoint": "https://localhost:1/token"},  # nobody is there: tokens are as they are
+            "pinned_hosts": ["localhost:1"],
         },
     )
     token = Token.objects.create(
