@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailboxes.protocols.dots import longest_line, normal_form, stuffed
@@ -28,6 +28,7 @@ text = st.lists(st.sampled_from([b".", b"\r", b"\n", b"\r\n", b"a", b"..", b"\x0
 )
 
 
+@settings(deadline=None)
 @given(text)
 def test_what_is_sent_ends_once_and_reads_back_as_the_normal_form(message: bytes) -> None:
     sent = stuffed(message) + b".\r\n"

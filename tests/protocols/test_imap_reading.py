@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailboxes.errors import ProtocolFault
@@ -79,6 +79,7 @@ def test_unusual_shapes_are_read_by_the_full_parser(pieces: list[Piece]) -> None
     assert (fetched.uid, fetched.raw, fetched.flags) == (7, b'short "body" FLAGS (x)', None)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from([b"UID 7", b"FLAGS (", b")", b"(", b'"', b" ", b"{3}", b"BODY[]", b"NIL", b"\\", b"[", b"]"])
@@ -107,12 +108,19 @@ def test_the_internal_date_is_read_in_utc(text: bytes, meant: dt.datetime | None
     assert internaldate(text) == meant
 
 
-@given(st.sets(st.integers(1, 2**32 - 1), max_size=3000))
-def test_uid_sets_name_each_uid_once_in_short_commands(uids: set[int]) -> None:
+@settings(deadline=None)
+@given(st.sets(st.integers(1, 400) | st.integers(2**32 - 5, 2**32 - 1), max_size=100), st.integers(12, 200))
+def test_uid_sets_name_each_uid_once_in_short_commands(uids: set[int], limit: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(imap_fetch, "MAX_COMMAND", max(limit, 22))
+        assert all(len(part) <= max(limit, 22) for part in uid_sets(uids))
     parts = list(uid_sets(uids))
 
     assert sorted(uid for part in parts for uid in read_uid_set(part, at_most=10**6)) == sorted(uids)
-    assert all(len(part) <= imap_fetch.MAX_COMMAND for part in parts)
+
+
+def test_a_scattered_folder_is_asked_for_in_commands_of_a_fair_length() -> None:
+    assert {len(part) <= imap_fetch.MAX_COMMAND for part in uid_sets(range(1, 100_000, 2))} == {True}
 
 
 def test_neighbours_become_ranges() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailboxes.errors import ProtocolFault
@@ -69,6 +69,7 @@ def test_each_mechanism_has_its_own_answer_to_an_error() -> None:
     assert sasl.encode(sasl.answer_to_error("OAUTHBEARER")) == b"AQ=="
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_challenge_can_break_the_reader(said: bytes) -> None:
     sasl.read_challenge(said)
