@@ -14,6 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from mailboxes.consent import answers
 from mailboxes.consent.issuer import require_issuer
+from mailboxes.errors import ConsentNeeded
 from mailboxes.models import ConsentAttempt
 from mailboxes.services import connect, discovery, id_token, provider_apps, tokens
 from mailboxes.services.refused import Refused
@@ -83,12 +84,15 @@ class MailboxOAuth2Adapter(OpenIDConnectOAuth2Adapter):
         require_issuer(request, attempt)
         if not connect.consume(attempt):
             raise Refused("state_used")
-        return tokens.exchange_code(
-            attempt.provider_app,
-            code=request.GET["code"],
-            verifier=pkce_code_verifier or "",
-            redirect_uri=client.callback_url,
-        )
+        try:
+            return tokens.exchange_code(
+                attempt.provider_app,
+                code=request.GET["code"],
+                verifier=pkce_code_verifier or "",
+                redirect_uri=client.callback_url,
+            )
+        except ConsentNeeded as error:  # here invalid_grant speaks of the code, not of a permission
+            raise Refused("provider_error", error.detail) from None
 
     def parse_token(self, data: Answer) -> None:
         """No SocialToken at all: tokens are ours alone."""

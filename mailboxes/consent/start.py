@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.providers.base.constants import AuthProcess
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
-from django.urls import reverse
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
 
 from accounts.roles import Right
 from accounts.visibility import may
-from mailboxes import words
 from mailboxes.consent.answers import private
 from mailboxes.consent.oauth2 import social_app
-from mailboxes.errors import MailError
 from mailboxes.models import ProviderApp
 from mailboxes.services import connect
 from mailboxes.services.connect import Trip
@@ -51,7 +42,7 @@ def start_as_admin(
 ) -> HttpResponse:
     """The redirect for a signed-in administrator who consents in his own browser; from a POST.
 
-    Raises PermissionDenied, ValidationError (a message a field), MailError when the provider app cannot be used now.
+    Raises PermissionDenied (a message a field), MailError when the provider app cannot be used now.
     """
     if not may(request.user, Right.MAILBOXES_CONNECT, provider_app.tenant):
         raise PermissionDenied
@@ -59,26 +50,3 @@ def start_as_admin(
         provider_app, address=address, sign_in_as=sign_in_as, receive=receive, send=send, user=request.user
     )
     return redirect_to_provider(request, trip)
-
-
-@never_cache
-@require_POST
-def start(request: HttpRequest) -> HttpResponse:
-    """The last button of the wizard, and "Reconnect here" on a mailbox's page, may post straight to this."""
-    apps = ProviderApp.objects.visible_to(request.user, Right.MAILBOXES_CONNECT).select_related("tenant")
-    try:
-        app: Any = get_object_or_404(apps, pk=request.POST.get("provider_app"))
-        return start_as_admin(
-            request,
-            app,
-            address=request.POST.get("address", ""),
-            sign_in_as=request.POST.get("sign_in_as", ""),
-            receive=request.POST.get("receive", "imap"),
-            send=request.POST.get("send", "") in ("on", "true", "True", "1"),
-        )
-    except ValidationError as faults:
-        for fault in faults.messages:
-            messages.error(request, fault)
-    except MailError as error:
-        messages.error(request, words.explain(error.reason, app=str(app)).text)
-    return HttpResponseRedirect(reverse("admin:mailboxes_mailbox_changelist"))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from django.urls import path
 
-from mailboxes.consent import callback, owner, receipt, start
+from mailboxes.consent import callback, owner, receipt
 
 urlpatterns = [
-    path("start/", start.start, name="connect_start"),
     path("callback/<uuid:app_id>/", callback.callback, name="connect_callback"),
     path("receipt/<str:token>/", receipt.page, name="connect_receipt"),
     path("<str:token>/", owner.page, name="connect_owner"),

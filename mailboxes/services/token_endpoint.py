@@ -205,6 +205,8 @@ def _refusal(
         return AppMisconfigured(detail, code=better or None)
     if 200 <= status < 300:
         return AnswerLost("the answer holds no access token", code="token_answer")
+    if not error:
+        return ProtocolFault(detail, code="token_answer")
     return ServerUnavailable(detail, retry_after=wait)
 
 

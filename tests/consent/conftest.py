@@ -15,6 +15,7 @@ import trustme
 from django.test import Client
 
 import audit
+from accounts import second_factor
 from accounts.models import Membership, Tenant, User
 from mailboxes.models import ConnectLink, ConsentAttempt, Mailbox, ProviderApp, Token
 from mailboxes.services import links, provider_apps
@@ -105,9 +106,9 @@ class World:
         back = self.provider.consent(self.press_go(visitor, link), login or self.address, **consent)
         return self.come_back(visitor, back)
 
-    def come_back(self, visitor: Client, url: str) -> Any:
+    def come_back(self, visitor: Client, url: str, *, follow: bool = True) -> Any:
         parts = urlsplit(url)
-        return visitor.get(f"{parts.path}?{parts.query}", follow=True)
+        return visitor.get(f"{parts.path}?{parts.query}", follow=follow)
 
     def mailbox(self, address: str = "") -> Mailbox:
         return Mailbox.objects.select_related("token").get(tenant=self.tenant, address__iexact=address or self.address)
@@ -172,4 +173,7 @@ def visitor() -> Client:
 def admins_browser(world: World) -> Client:
     client = new_visitor()
     client.force_login(world.admin)
+    session = client.session
+    session[second_factor.SET_UP_KEY] = session[second_factor.SKIPPED_KEY] = str(world.admin.pk)
+    session.save()
     return client

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -13,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
 
 import requests
 import trustme
@@ -148,8 +151,9 @@ class OidcProvider:
         self._test("lives", **seconds)
 
     def fault(self, name: str, value: Any = True, count: int = 1) -> None:
-        """status, error, delay (ms), id_token (payload, signature, none, missing), scope, no_refresh_token, drop_answer,
-        discovery (what is announced instead)."""
+        """status, error, delay (ms), id_token (payload, signature, none, missing), scope, no_refresh_token,
+        drop_answer (done, but nobody learns of it), drop_request (never heard), discovery (what is announced instead).
+        """
         self._test("faults", name=name, value=value, count=count)
 
     def clear(self) -> None:
@@ -170,6 +174,11 @@ class OidcProvider:
         assert answer.status_code == 200, answer.text
         return bool(answer.json()["active"])
 
+    def revoke(self, token: str) -> None:
+        """As its owner would, on the account's page."""
+        answer = self.session().post(f"{self.issuer}/_test/revoke", json={"token": token}, timeout=10)
+        assert answer.json() == {"ended": True}, answer.text
+
     # A person ---------------------------------------------------------------------------------------------------------
 
     def consent(self, url: str, login: str, *, allow: bool = True, scopes: list[str] | None = None) -> str:
@@ -184,6 +193,33 @@ class OidcProvider:
             if url.startswith(self.redirect_prefix):
                 return url
         raise AssertionError(f"no way back from {url}")
+
+    def grant(self, login: str, scope: str = "openid email offline_access mail.imap mail.smtp") -> dict[str, Any]:
+        """The token endpoint's answer to a whole consent."""
+        verifier = secrets.token_urlsafe(48)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        asked = {
+            "response_type": "code",
+            "client_id": self.client_id,
+            "redirect_uri": f"{self.redirect_prefix}any/",
+            "scope": scope,
+            "prompt": "consent",
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+        }
+        back = self.consent(f"{self.issuer}/auth?{urlencode(asked)}", login)
+        form = {
+            "grant_type": "authorization_code",
+            "code": parse_qs(urlsplit(back).query)["code"][0],
+            "redirect_uri": asked["redirect_uri"],
+            "code_verifier": verifier,
+        }
+        pair = f"{quote(self.client_id, safe='')}:{quote(self.client_secret, safe='')}".encode()
+        headers = {"Authorization": "Basic " + base64.b64encode(pair).decode()}
+        answer = self.session().post(f"{self.issuer}/token", data=form, headers=headers, timeout=10)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
 
     def _fill_in(
         self, browser: requests.Session, url: str, page: str, login: str, allow: bool, scopes: list[str] | None

@@ -105,6 +105,12 @@ provider.use(async (ctx, next) => {
     ctx.body = { error: take('error'), error_description: 'a fault switch' };
     return;
   }
+  if (atToken && faults.drop_request) { // never heard of it
+    take('drop_request');
+    counts['token:dropped'] = (counts['token:dropped'] ?? 0) + 1;
+    ctx.req.socket.destroy();
+    return;
+  }
   if (atToken && faults.delay) await new Promise((resolve) => { setTimeout(resolve, take('delay')); });
   await next();
   if (atToken) {
@@ -176,6 +182,11 @@ async function forTests(request, response, path) {
       if (given.clear) Object.keys(faults).forEach((name) => delete faults[name]);
       else faults[given.name] = { value: given.value, count: given.count ?? 1 };
       return answer(faults);
+    case '/_test/revoke': {
+      const found = await provider.RefreshToken.find(given.token);
+      if (found) await (await provider.Grant.find(found.grantId))?.destroy();
+      return answer({ ended: Boolean(found) });
+    }
     case '/_test/reset': Object.keys(counts).forEach((name) => delete counts[name]); used.length = 0; return answer({});
     default: return answer({ counts, used });
   }
