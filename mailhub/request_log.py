@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import time
+import traceback
 from collections.abc import Callable
 from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse
 
 log = logging.getLogger("mailhub.request")
+QUIET = ("/static/", "/livez", "/readyz")
 _SECRET_PATHS = re.compile(r"^/(connect|accounts/password/reset/key)/.+$")
 
 
@@ -25,12 +27,23 @@ class RequestLogMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Where it broke and as what; not the exception's text, which may quote a provider's answer."""
+        frames = traceback.extract_tb(exception.__traceback__)
+        where = "".join(f"\n  {frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
+        causes = []
+        error: BaseException | None = exception
+        while error is not None:
+            causes.append(type(error).__name__)
+            error = error.__cause__ or error.__context__
+        log.error("%s %s broke: %s%s", request.request_id, redacted(request.path), " from ".join(causes), where)  # type: ignore[attr-defined]
+
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.request_id = uuid4().hex[:12]  # type: ignore[attr-defined]
         began = time.monotonic()
         response = self.get_response(request)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
-        if not request.path.startswith("/static/"):
+        if not request.path.startswith(QUIET) or response.status_code >= 500:
             level = logging.ERROR if response.status_code >= 500 else logging.INFO
             milliseconds = round((time.monotonic() - began) * 1000)
             log.log(

@@ -34,6 +34,9 @@ BANNER = """
 
 
 def say(name: str, line: str) -> None:
+    """A line on the terminal; the queue server's own chatter stays in its log file."""
+    if name == "redis" and not line.startswith("ended"):
+        return
     print(f"{name:>10} │ {line}", flush=True)  # noqa: T201
 
 
