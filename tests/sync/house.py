@@ -30,7 +30,11 @@ class House:
             shutil.copytree(like, self.data, dirs_exist_ok=True)
         self.dovecot = dovecot
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("MAILHUB_")},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith("MAILHUB_") and name != "DATABASE_URL"
+            },
             "MAILHUB_DATA": str(self.data),
             "MAILHUB_ENV": "local",
             "MAILHUB_SANDBOX": "off",

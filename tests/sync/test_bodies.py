@@ -13,6 +13,7 @@ from mailboxes.models import Body, Mailbox, Pack
 from mailboxes.services import bodies, packs, sweep
 from tests.sync.mail import connected_mailbox
 
+pytestmark = pytest.mark.both_databases
 IMAP = {"host": "imap.example.org", "port": 993, "security": "tls"}
 
 

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
+
 from mailboxes.models import Folder, Mailbox, Message
 from mailboxes.services import bodies
 from tests.servers.dovecot import Dovecot
 from tests.sync.conftest import Look
 from tests.sync.mail import message
+
+pytestmark = pytest.mark.both_databases
 
 
 def stored(mailbox: Mailbox) -> dict[str, list[bytes]]:

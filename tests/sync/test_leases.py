@@ -12,7 +12,7 @@ from mailboxes.models import Mailbox
 from mailboxes.services import leases
 from tests.sync.mail import connected_mailbox
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 IMAP = {"host": "imap.example.org", "port": 993, "security": "tls"}
 

@@ -17,6 +17,7 @@ from tests.servers.oauth_stub import Introspection
 from tests.sync.conftest import Look
 from tests.sync.mail import TOKEN, message
 
+pytestmark = pytest.mark.both_databases
 AN_HOUR = timedelta(hours=1)
 
 

@@ -14,7 +14,7 @@ from tests.sync.mail import connected_mailbox, message
 from tests.sync.odd_server import OddServer
 from tests.sync.test_servers_that_change import an_hour_passes
 
-pytestmark = pytest.mark.usefixtures("reachable", "packs")
+pytestmark = [pytest.mark.usefixtures("reachable", "packs"), pytest.mark.both_databases]
 
 
 def at(port: int) -> Mailbox:
