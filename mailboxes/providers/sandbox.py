@@ -25,7 +25,7 @@ def sandbox(endpoints: Mapping[str, Any] | None) -> Provider:
         scopes={"imap": ("mail.imap",), "pop3": ("mail.pop",), "smtp": ("mail.smtp",)},
         authorize_extra={"prompt": "consent"},
         locked_hosts=frozenset({f"{issuer.hostname}:{issuer.port}"}) if issuer.port else frozenset(),
-        loopback_authorization=True,
+        loopback_authorization=bool(found),
         register_steps=(
             "Nothing to do: the sandbox knows Mailhub already. Its accounts need no password and hold invented mail.",
         ),

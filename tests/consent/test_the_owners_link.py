@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
+from accounts.models import User
 from mailboxes.models import ConnectLink, ConsentAttempt, Mailbox, SignIn, Token
 from mailboxes.services import links
 from tests.consent.conftest import World, new_visitor
@@ -49,8 +54,6 @@ def test_opening_the_page_changes_nothing(world: World, visitor: Client) -> None
 
 
 def test_the_authorization_request_has_all_that_protects_it(world: World, visitor: Client) -> None:
-    from urllib.parse import parse_qs, urlsplit
-
     url = world.press_go(visitor, world.link())
 
     asked = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
@@ -138,12 +141,6 @@ def test_a_receipt_says_what_was_allowed_and_takes_it_back(world: World, visitor
 
 
 def test_no_table_of_allauth_and_no_session_holds_anything(world: World, visitor: Client) -> None:
-    from allauth.account.models import EmailAddress
-    from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
-    from django.contrib.sessions.models import Session
-
-    from accounts.models import User
-
     people = User.objects.count()
     world.connect(visitor, world.link())
 
