@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -43,14 +42,11 @@ def owner(address: str) -> audit.Actor:
 
 
 def arrived(request: HttpRequest, connected: Connected) -> HttpResponse:
-    """The owner's receipt; an administrator goes back to the mailbox's page. A redirect, so that the code leaves the address."""
+    """The owner's receipt, or the wizard's live test. A redirect, so that the code leaves the address."""
     attempt = connected.attempt
     if attempt.started_by_id is None:
         return private(HttpResponseRedirect(reverse("connect_receipt", args=[receipts.signed(attempt)])))
-    for check in connected.checks:
-        level = messages.SUCCESS if check.ok else messages.WARNING
-        messages.add_message(request, level, f"{check.name.upper()}: {check.text}")
-    return private(HttpResponseRedirect(mailbox_page(attempt)))
+    return private(HttpResponseRedirect(reverse("admin:mailboxes_mailbox_connected", args=[attempt.mailbox_id])))
 
 
 def mailbox_page(attempt: ConsentAttempt) -> str:

@@ -16,13 +16,13 @@ def go(world: World, client: Client, **asked: str) -> str:
     return str(answer["Location"])
 
 
-def test_the_administrator_ends_on_the_mailboxs_page(world: World, admins_browser: Client) -> None:
+def test_the_administrator_ends_on_the_live_test(world: World, admins_browser: Client) -> None:
     url = go(world, admins_browser)
 
     page = world.come_back(admins_browser, world.provider.consent(url, world.address), follow=False)
 
     mailbox = world.mailbox()
-    assert page["Location"] == reverse("admin:mailboxes_mailbox_change", args=[mailbox.pk])
+    assert page["Location"] == reverse("admin:mailboxes_mailbox_connected", args=[mailbox.pk])
     assert mailbox.state == Mailbox.State.ACTIVE
     assert world.last_attempt().started_by == world.admin
     assert admins_browser.session["_auth_user_id"] == str(world.admin.pk)  # still signed in, as himself
