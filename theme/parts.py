@@ -69,6 +69,17 @@ class Entry(NamedTuple):
     strong: bool = False
 
 
+@dataclass(frozen=True)
+class Option:
+    """A radio button's label with a line below it; not a tuple, which Django's choices would take for a group."""
+
+    title: str
+    text: str = ""
+
+    def __str__(self) -> str:
+        return self.title
+
+
 class Empty(NamedTuple):
     """What stands where a list would be."""
 

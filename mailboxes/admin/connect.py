@@ -24,7 +24,7 @@ from mailboxes.errors import MailError
 from mailboxes.models import ConnectLink, Mailbox, Message, ProviderApp, SignIn
 from mailboxes.services import egress, links
 from mailboxes.services.reasons import provider_name, words_for
-from theme.parts import Check, Step, steps
+from theme.parts import Check, Option, Step, steps
 
 WORDS = ["Address", "Permissions", "At the provider", "Live test", "First mail"]
 PROTOCOLS = {"imap": "IMAP", "pop3": "POP3", "smtp": "SMTP", "token": "Permission"}
@@ -34,14 +34,14 @@ class AddressForm(forms.Form):
     address = forms.EmailField(
         max_length=254,
         help_text="The address that mail is sent to.",
-        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+        widget=forms.EmailInput(attrs={"autocomplete": "off", "list": "examples"}),
     )
     provider_app = forms.ModelChoiceField(ProviderApp.objects.none(), label="Where it lives", empty_label=None)
     who = forms.ChoiceField(
         label="Who signs in at the provider?",
         choices=[
-            ("link", "The owner, from a link that works once. No Mailhub account is needed."),
-            ("me", "Me, here and now. I know its sign-in, or sit beside the owner."),
+            ("link", Option("The owner, from a link", "You hand on a link that works once. No Mailhub account is needed.")),
+            ("me", Option("Me, here and now", "You know the sign-in of this mailbox, or sit beside the owner.")),
         ],
         widget=forms.RadioSelect,
         initial="link",
@@ -56,7 +56,7 @@ class AddressForm(forms.Form):
 
 class PermissionsForm(AddressForm):
     receive = forms.ChoiceField(
-        label="Read its mail", choices=[("imap", "Yes, by IMAP"), ("none", "No, only send")], widget=forms.RadioSelect
+        label="Read its mail?", choices=[("imap", "Yes, by IMAP"), ("none", "No, only send")], widget=forms.RadioSelect
     )
     send = forms.BooleanField(label="Send mail as it", required=False)
     sign_in_as = forms.EmailField(
@@ -119,13 +119,26 @@ def address_view(admin: Any) -> Any:
             chosen = form.cleaned_data
             answers = {"address": chosen["address"], "provider_app": chosen["provider_app"].pk, "who": chosen["who"]}
             return HttpResponseRedirect(reverse("admin:mailboxes_mailbox_permissions") + "?" + urlencode(answers))
-        examples = (egress.sandbox_endpoints() or {}).get("users", [])
-        sandbox = apps.filter(preset=ProviderApp.Preset.SANDBOX).exists()
+        may_add = admin.may(request, Right.PROVIDERAPPS_CHANGE)
         return page(
-            admin, request, "address", 0, form=form, none=not apps.exists(), examples=examples if sandbox else []
+            admin, request, "address", 0, form=form, none=not apps.exists(), may_add=may_add, examples=examples(apps)
         )
 
     return view
+
+
+def examples(apps: QuerySet[ProviderApp]) -> list[tuple[str, str, bool]]:
+    """The sandbox's mailboxes while it runs: address, the way to its permissions, whether it is connected already."""
+    app = apps.filter(preset=ProviderApp.Preset.SANDBOX).first()
+    addresses = (egress.sandbox_endpoints() or {}).get("users", []) if app else []
+    if app is None:
+        return []
+    known = set(Mailbox.objects.filter(tenant=app.tenant_id, token__isnull=False).values_list("address", flat=True))
+    next_page = reverse("admin:mailboxes_mailbox_permissions")
+    return [
+        (each, f"{next_page}?{urlencode({'address': each, 'provider_app': app.pk, 'who': 'me'})}", each in known)
+        for each in addresses
+    ]
 
 
 def permissions_view(admin: Any) -> Any:

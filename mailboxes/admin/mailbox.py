@@ -25,6 +25,7 @@ from mailboxes.models import Mailbox, Message
 from mailboxes.services.reasons import words_for
 from mailboxes.services.suspend import resume, suspend
 from mailboxes.services.sync_now import request_sync
+from theme.parts import Empty
 from theme.templatetags import mailhub as tags
 
 DAYS = 7
@@ -96,12 +97,19 @@ class MailboxAdmin(TenantAdmin):
             "heading": "Mailboxes",
             "state_tabs": state_tabs(request, states, TABS),
             "can_connect": self.has_connect_permission(request),
+            "empty": self.empty(request),
             **(extra_context or {}),
         }
         answer = super().changelist_view(request, context)
         if isinstance(answer, TemplateResponse) and answer.context_data and "cl" in answer.context_data:
             add_weeks(answer.context_data["cl"].result_list)
         return answer
+
+    def empty(self, request: HttpRequest) -> Empty:
+        title, text = "No mailbox yet", "Connect one: you sign in at its provider, or send its owner a link."
+        if not self.has_connect_permission(request):
+            return Empty(title, "An operator or administrator of your organisation connects mailboxes.")
+        return Empty(title, text, "Connect a mailbox", reverse("admin:mailboxes_mailbox_connect"))
 
     @admin.action(description="Sync now", permissions=["connect"])
     def sync_now(self, request: HttpRequest, rows: QuerySet[Mailbox]) -> None:

@@ -22,7 +22,7 @@ from mailboxes.models import OutboxMessage, SendAttempt
 from mailboxes.services.outbox import cancel, confirm_sent, send_again
 from mailboxes.services.reasons import words_for_outbox
 from theme.looks import Look
-from theme.parts import Banner, Entry, Fact
+from theme.parts import Banner, Empty, Entry, Fact
 from theme.templatetags import mailhub as tags
 
 State = OutboxMessage.State
@@ -100,8 +100,15 @@ class OutboxAdmin(TenantAdmin):
             "heading": "Outbox",
             "state_tabs": state_tabs(request, states, TABS),
             "can_send": self.has_send_permission(request),
+            "empty": self.empty(request),
         }
         return super().changelist_view(request, context | (extra_context or {}))
+
+    def empty(self, request: HttpRequest) -> Empty:
+        title, text = "Nothing was sent yet", "Each message stays here with every step taken and the server's own reply."
+        if not self.has_send_permission(request):
+            return Empty(title, text)
+        return Empty(title, text, "Write a message", reverse("admin:mailboxes_outboxmessage_compose"))
 
     @admin.action(description="Cancel", permissions=["send"])
     def cancel(self, request: HttpRequest, rows: QuerySet[OutboxMessage]) -> None:

@@ -24,10 +24,21 @@ from mailboxes.services import egress, provider_apps
 from mailboxes.services.provider_apps import InUse
 from mailboxes.services.reasons import provider_name
 from theme.looks import Look
-from theme.parts import Banner
+from theme.parts import Banner, Empty
 from theme.templatetags import mailhub as tags
 
 SOON = 30  # days before a client secret ends
+
+
+class ProviderFilter(admin.SimpleListFilter):
+    title = "provider"
+    parameter_name = "preset"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(ProviderApp.Preset.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(preset=self.value()) if self.value() else queryset
 
 
 @admin.register(ProviderApp)
@@ -35,10 +46,11 @@ class ProviderAppAdmin(TenantAdmin):
     add_right: ClassVar[Right | None] = Right.PROVIDERAPPS_CHANGE
     change_right: ClassVar[Right | None] = Right.PROVIDERAPPS_CHANGE
 
-    list_display = ("name", "provider", "tenant", "health_pill", "used_by", "secret_expires_at", "checked")
-    list_filter = ("preset",)
+    list_display = ("name", "provider", "organisation", "state_pill", "used_by", "secret_ends", "checked")
+    list_filter = (ProviderFilter,)
     list_select_related = ("tenant",)
     search_fields = ("name", "issuer")
+    search_help_text = "Name or issuer"
     actions = None
     change_list_template = "admin/mailboxes/providerapp/change_list.html"
 
@@ -50,8 +62,16 @@ class ProviderAppAdmin(TenantAdmin):
     def provider(self, row: ProviderApp) -> str:
         return row.get_preset_display()
 
+    @admin.display(description="organisation", ordering="tenant__name")
+    def organisation(self, row: ProviderApp) -> str:
+        return row.tenant.name
+
+    @admin.display(description="client secret ends", ordering="secret_expires_at")
+    def secret_ends(self, row: ProviderApp) -> str:
+        return f"{row.secret_expires_at:%-d %b %Y}" if row.secret_expires_at else "–"
+
     @admin.display(description="health")
-    def health_pill(self, row: ProviderApp) -> str:
+    def state_pill(self, row: ProviderApp) -> str:
         return tags.pill(health(row))
 
     @admin.display(description="mailboxes", ordering="users")
@@ -64,7 +84,13 @@ class ProviderAppAdmin(TenantAdmin):
         return tags.ago(row.checked_at)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        context = {"heading": "Provider apps", "can_add": self.has_add_permission(request)}
+        may_add = self.has_add_permission(request)
+        text = "A provider app is your organisation's own OAuth client at Google, Microsoft or another provider."
+        empty = Empty("No provider app yet", f"{text} An administrator of your organisation registers it.")
+        if may_add:
+            url = reverse("admin:mailboxes_providerapp_add")
+            empty = Empty("No provider app yet", f"{text} The form says where to click.", "Register a provider app", url)
+        context = {"heading": "Provider apps", "can_add": may_add, "empty": empty}
         return super().changelist_view(request, context | (extra_context or {}))
 
     # One app ---------------------------------------------------------------------------------------------------------

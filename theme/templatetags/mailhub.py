@@ -111,6 +111,12 @@ def inline_svg(document: str) -> SafeString:
     return mark_safe(document[document.index("<svg") :])  # noqa: S308
 
 
+@register.filter
+def bare(changelist: Any) -> bool:
+    """Whether the admin's list has no row at all, rather than none that fits a search."""
+    return not (changelist.result_list or changelist.query or changelist.has_active_filters)
+
+
 @register.simple_tag
 def labelled(cell: SafeString, headers: Sequence[Mapping[str, Any]], number: int) -> SafeString:
     """A cell of the admin's list with its column's name: on a phone, where a row is a card, the name stands before it."""
