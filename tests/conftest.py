@@ -12,7 +12,9 @@ settings.STORAGES = settings.STORAGES | {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 }
 settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns of a missing one, and warnings are errors
-settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # Argon2 is slow, as it should be elsewhere
+settings.PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.MD5PasswordHasher"
+]  # Argon2 is slow, as it should be elsewhere
 if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # In memory SQLite locks tables and waits for nobody: threads are tested on a file, as the product runs on one.
     connections["default"].settings_dict["TEST"]["NAME"] = str(settings.MAILHUB_DATA / "test.sqlite3")
