@@ -188,13 +188,13 @@ CONTENT_SECURITY_POLICY = {
         "default-src": ["'self'"],
         "object-src": ["'none'"],
         "base-uri": ["'none'"],
-        "frame-ancestors": ["'self'"],
+        "frame-ancestors": ["'none'"],
     }
 }
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "SAMEORIGIN"
+X_FRAME_OPTIONS = "DENY"  # the letter frame of a message alone says otherwise
 SESSION_COOKIE_NAME = "mailhub_session"
 CSRF_COOKIE_NAME = "mailhub_csrf"  # cookies ignore ports: own names beside other local servers
 SESSION_COOKIE_HTTPONLY = True
