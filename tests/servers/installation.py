@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -49,8 +50,8 @@ class Installation:
         self.data = Path(tempfile.mkdtemp(prefix="mhi", dir="/tmp"))  # short: unix sockets have 107 bytes
         (self.port,) = free_ports(1)
         self.url, self.email, self.password = f"http://localhost:{self.port}", "", ""
-        self.started_in = 0.0
-        """Seconds from the command to the block that says how to sign in."""
+        self.answered_in = 0.0
+        """Seconds from the command to the first page."""
         inherited = {name: value for name, value in os.environ.items() if not _NOT_OURS.match(name)}
         own = {"MAILHUB_DATA": str(self.data), "MAILHUB_PORT": str(self.port), "MAILHUB_WEB_PROCESSES": "1"}
         self.environment = inherited | own | environment
@@ -85,9 +86,19 @@ class Installation:
                 [sys.executable, "-m", "mailhub.run"],
                 cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
+        until("the URL answers", self._answers, seconds=START_SECONDS)
+        self.answered_in = time.monotonic() - began
         until("the block that says how to sign in", self._banner, seconds=START_SECONDS)
-        self.started_in = time.monotonic() - began
         return self
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"`python -m mailhub.run` ended:\n{self.output()}"
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/livez", timeout=2) as answer:
+                return int(answer.status) == 200
+        except OSError:
+            return False
 
     def _banner(self) -> bool:
         said = self.output()
@@ -106,6 +117,7 @@ class Installation:
         assert self._process is not None
         for other in self._others:
             other.terminate()
+        for other in self._others:
             other.wait(STOP_SECONDS)
         self._others.clear()
         process, self._process = self._process, None
@@ -119,7 +131,7 @@ class Installation:
             raise AssertionError(f"it runs on after Ctrl-C:\n{self.output()[-3000:]}") from None
         took = time.monotonic() - began
         assert code == 0, f"exit code {code}:\n{self.output()[-3000:]}"
-        left = {pid: _command(pid) for pid in {*family, *self._living()} if _is_alive(pid)}
+        left = {pid: _command(pid) for pid in {*family, *self._living()} if is_alive(pid)}
         assert not left, f"left behind: {left}"
         return took
 
@@ -127,22 +139,22 @@ class Installation:
         self.stop()
         return self.start()
 
-    def another_worker(self, queue: str) -> int:
-        """A second worker beside that of the Procfile, as on another machine; its pid. Ended by stop()."""
-        with (self.data / "logs" / f"{queue}-2.log").open("ab") as log:
+    def another_worker(self, queue: str) -> None:
+        """A second worker beside that of the Procfile, as on another machine; stop() ends it too."""
+        with (self.data / "logs" / f"{queue}-more.log").open("ab") as log:
             worker = subprocess.Popen(
                 [sys.executable, "manage.py", "rqworker", queue],
                 cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._others.append(worker)
-        return worker.pid
 
-    def worker(self, queue: str) -> int:
-        """The pid of the Procfile's own worker on this queue."""
-        assert self._process is not None
-        words = ["rqworker", queue]
-        own = [pid for pid in descendants(self._process.pid) if _command(pid)[-2:] == words]
-        return next(pid for pid in own if _parent(pid) == self._process.pid)
+    def at_work(self, queue: str) -> tuple[int, int]:
+        """The pids of a worker on this queue that has a job now, and of the process that it forked for it."""
+        workers = [pid for pid in self._living() if _command(pid)[-2:] == ["rqworker", queue]]
+        return until(
+            f"somebody works on {queue}",
+            lambda: next(((_parent(pid), pid) for pid in workers if _parent(pid) in workers), None),
+        )
 
     def _living(self) -> list[int]:
         """Processes whose environment names our folder, wherever they hang by now."""
@@ -158,13 +170,14 @@ class Installation:
 
     def _kill(self) -> None:
         """After a failure: whatever is left of ours, by pid."""
-        pids = [other.pid for other in self._others] + ([self._process.pid] if self._process else [])
-        for pid in {*pids, *(each for pid in pids for each in descendants(pid)), *self._living()}:
+        started = [*self._others, *([self._process] if self._process else [])]
+        family = [pid for process in started for pid in (process.pid, *descendants(process.pid))]
+        for pid in {*family, *self._living()}:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        for process in [*self._others, *([self._process] if self._process else [])]:
+        for process in started:
             process.wait(STOP_SECONDS)
         self._process = None
 
@@ -209,12 +222,8 @@ class Installation:
         return json.loads(said.rpartition(_MARK)[2])
 
 
-def horses(worker: int) -> list[int]:
-    """The processes that work for this RQ worker now."""
-    return [pid for pid in descendants(worker) if _parent(pid) == worker]
-
-
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Running or stopped; neither gone nor waited for."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:

@@ -7,7 +7,7 @@ import os
 import re
 import ssl
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import pytest
@@ -25,13 +25,13 @@ _PASSWORD = "for-the-independent-reader"
 class RealWorld:
     """A context manager. `address` is the mailbox of the story; `environment` goes to the installation.
 
-    `imap_port`: where Mailhub finds IMAP, if not at Dovecot itself.
+    `imap_port`: where Mailhub finds IMAP; Dovecot itself, unless it is changed before `register()`.
     """
 
-    def __init__(self, address: str = "anna@example.test", **environment: str) -> None:
+    def __init__(self, address: str = "anna@example.test", *, sink: SmtpSink | None = None, **environment: str) -> None:
         self.address = address
         authority = trustme.CA()
-        self.sink = SmtpSink()
+        self.sink = sink or SmtpSink()
         self.mailhub = Installation(MAILHUB_SANDBOX="off", MAILHUB_POLL_INTERVAL_SECONDS="1", **environment)
         self.provider = OidcProvider(ca=authority, redirect_prefix=f"{self.mailhub.url}/connect/callback/")
         self.dovecot = Dovecot(
@@ -45,7 +45,7 @@ class RealWorld:
         self.imap_port = self.dovecot.imaps
         self._running = ExitStack()
 
-    def __enter__(self) -> RealWorld:
+    def __enter__(self) -> Self:
         with ExitStack() as starting:
             starting.enter_context(self.sink)
             self.dovecot.relay = ("127.0.0.1", self.sink.port)
