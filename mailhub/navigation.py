@@ -27,6 +27,7 @@ class Listing(NamedTuple):
     word: str
     icon: str
     model: str  # "app_label.model_name"
+    covers: str = ""  # another model whose pages belong under this entry
 
 
 class Entry(NamedTuple):
@@ -50,7 +51,7 @@ NAVIGATION: list[tuple[str, list[Page | Listing]]] = [
     (
         "Mail",
         [
-            Listing("Mailboxes", "mail", "mailboxes.mailbox"),
+            Listing("Mailboxes", "mail", "mailboxes.mailbox", covers="mailboxes.message"),
             Listing("Outbox", "send", "mailboxes.outboxmessage"),
             Listing("Provider apps", "apps", "mailboxes.providerapp"),
         ],
@@ -90,4 +91,6 @@ def _entries(pages: Iterable[Page | Listing], admins: dict[str, Any], request: H
         except NoReverseMatch:
             continue
         here = request.path == url if name == "dashboard" else request.path.startswith(url)
+        if isinstance(page, Listing) and page.covers in admins:
+            here = here or request.path.startswith(reverse(f"admin:{page.covers.replace('.', '_')}_changelist"))
         yield Entry(page.word, page.icon, url, here, model)

@@ -40,7 +40,10 @@ class AddressForm(forms.Form):
     who = forms.ChoiceField(
         label="Who signs in at the provider?",
         choices=[
-            ("link", Option("The owner, from a link", "You hand on a link that works once. No Mailhub account is needed.")),
+            (
+                "link",
+                Option("The owner, from a link", "You hand on a link that works once. No Mailhub account is needed."),
+            ),
             ("me", Option("Me, here and now", "You know the sign-in of this mailbox, or sit beside the owner.")),
         ],
         widget=forms.RadioSelect,

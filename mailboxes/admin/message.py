@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from csp.decorators import csp_replace
 from django.contrib import admin
+from django.core.signing import Signer
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -18,32 +21,65 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 import audit
 from accounts.admin import TenantAdmin
+from accounts.roles import Right
+from mailboxes import words
 from mailboxes.errors import MailError
-from mailboxes.models import Message
+from mailboxes.models import Mailbox, Message
 from mailboxes.services import bodies, read_message
-from theme.parts import Fact
+from theme.parts import Empty, Fact
 from theme.templatetags import mailhub as tags
 
 INERT = "application/octet-stream"  # nothing that a browser would run
 
 
+class FolderFilter(admin.SimpleListFilter):
+    """The folders of the mailbox that is chosen; without one there would be an Inbox for each."""
+
+    title = "folder"
+    parameter_name = "folder"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        mailbox = chosen_mailbox(request)
+        folders = mailbox.folders.filter(messages__isnull=False).distinct().order_by("name") if mailbox else []
+        return [(str(folder.pk), folder.name) for folder in folders]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
+        chosen = dict(self.lookup_choices).get(self.value() or "")
+        return queryset.filter(folder=self.value()) if chosen else queryset
+
+
+def chosen_mailbox(request: HttpRequest) -> Mailbox | None:
+    """The one whose messages the list shows, if the person may read them."""
+    try:
+        pk = UUID(request.GET.get("mailbox__id__exact", ""))
+    except ValueError:
+        return None
+    return Mailbox.objects.visible_to(request.user, Right.MAIL_READ).filter(pk=pk).first()
+
+
 @admin.register(Message)
 class MessageAdmin(TenantAdmin):
     list_display = ("subject_line", "from_whom", "folder", "mailbox", "when", "weight")
-    list_filter = ("mailbox", "folder")
+    list_filter = ("mailbox", FolderFilter)
     list_select_related = ("mailbox", "folder")
     list_per_page = 50
     search_fields = ("search_text",)
     search_help_text = "Subject or address"
     ordering = ("-date", "-id")
     actions = None
+    change_list_template = "admin/mailboxes/message/change_list.html"
     change_form_template = "admin/mailboxes/message/change_form.html"
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return super().get_search_results(request, queryset, search_term.casefold())
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().changelist_view(request, {"heading": "Messages", **(extra_context or {})})
+        context = {
+            "heading": "Messages",
+            "mailbox": chosen_mailbox(request),
+            "empty": Empty("No mail yet", "The folders of a connected mailbox are read within a minute."),
+        }
+        return super().changelist_view(request, context | (extra_context or {}))
 
     @admin.display(description="subject", ordering="subject")
     def subject_line(self, row: Message) -> str:
@@ -81,11 +117,12 @@ class MessageAdmin(TenantAdmin):
         if object_id is None or request.method != "GET":
             raise Http404
         message: Message = self.row_or_404(request, object_id, self.right_to_view)
-        readable, fault = None, ""
+        readable, fault = None, None
         try:
-            readable = read_message.read(raw(message))
-        except (MailError, Http404) as error:
-            fault = getattr(error, "detail", "") or "Only the headers of this message are kept."
+            content = raw(message)
+            readable = read_message.read(content) if content is not None else None
+        except MailError as error:
+            fault = words.explain(error.reason)
         self.note(request, message, "message.opened")
         context = {
             **self.admin_site.each_context(request),
@@ -96,7 +133,7 @@ class MessageAdmin(TenantAdmin):
             "readable": readable,
             "fault": fault,
             "facts": facts(message),
-            "all_headers": readable.headers if readable else [],
+            "seen": seal(request, message),
         }
         return TemplateResponse(request, self.change_form_template, context)
 
@@ -107,7 +144,7 @@ class MessageAdmin(TenantAdmin):
                 "default-src": ["'none'"],
                 "style-src": ["'self'"],
                 "frame-ancestors": ["'self'"],
-                "sandbox": ["allow-popups"],
+                "sandbox": ["allow-popups", "allow-popups-to-escape-sandbox"],  # so that a link opens a working page
             }
         )
     )
@@ -115,7 +152,9 @@ class MessageAdmin(TenantAdmin):
     def body_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
         """The letter alone, for the page's frame: its own policy forbids everything that could act or phone home."""
         message = self.row_or_404(request, pk, self.right_to_view)
-        readable = self.readable(message)
+        readable = read_message.read(self.stored(message))
+        if request.GET.get("seen", "") != seal(request, message):  # not from its page, which has noted the opening
+            self.note(request, message, "message.opened")
         answer = TemplateResponse(request, "mailboxes/letter.html", {"readable": readable})
         answer["Referrer-Policy"] = "no-referrer"
         return answer
@@ -139,13 +178,14 @@ class MessageAdmin(TenantAdmin):
         return download(part.content, part.filename, INERT)
 
     def stored(self, message: Message) -> bytes:
+        """Its bytes; 404 where only headers are kept, or where they are damaged."""
         try:
-            return raw(message)
+            content = raw(message)
         except MailError as error:
             raise Http404 from error
-
-    def readable(self, message: Message) -> Any:
-        return read_message.read(self.stored(message))
+        if content is None:
+            raise Http404
+        return content
 
     def note(self, request: HttpRequest, message: Message, action: str, **detail: str) -> None:
         """A line in the audit log; the subject is mail, so the log names the message by its id alone."""
@@ -160,11 +200,14 @@ class MessageAdmin(TenantAdmin):
             )
 
 
-def raw(message: Message) -> bytes:
-    """The stored bytes. Raises Http404 where only headers are kept, MailError when they cannot be read."""
-    if message.body is None:
-        raise Http404
-    return bodies.read(message.body)
+def raw(message: Message) -> bytes | None:
+    """The stored bytes; None where only headers are kept. Raises MailError when they are damaged."""
+    return bodies.read(message.body) if message.body is not None else None
+
+
+def seal(request: HttpRequest, message: Message) -> str:
+    """What the page puts into its frame's address: the opening by this person stands in the audit log already."""
+    return Signer(salt="mailboxes.message-seen").signature(f"{request.session.session_key}:{message.pk}")
 
 
 def download(content: bytes, name: str, content_type: str) -> HttpResponse:

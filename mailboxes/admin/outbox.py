@@ -105,7 +105,10 @@ class OutboxAdmin(TenantAdmin):
         return super().changelist_view(request, context | (extra_context or {}))
 
     def empty(self, request: HttpRequest) -> Empty:
-        title, text = "Nothing was sent yet", "Each message stays here with every step taken and the server's own reply."
+        title, text = (
+            "Nothing was sent yet",
+            "Each message stays here with every step taken and the server's own reply.",
+        )
         if not self.has_send_permission(request):
             return Empty(title, text)
         return Empty(title, text, "Write a message", reverse("admin:mailboxes_outboxmessage_compose"))

@@ -89,7 +89,9 @@ class ProviderAppAdmin(TenantAdmin):
         empty = Empty("No provider app yet", f"{text} An administrator of your organisation registers it.")
         if may_add:
             url = reverse("admin:mailboxes_providerapp_add")
-            empty = Empty("No provider app yet", f"{text} The form says where to click.", "Register a provider app", url)
+            empty = Empty(
+                "No provider app yet", f"{text} The form says where to click.", "Register a provider app", url
+            )
         context = {"heading": "Provider apps", "can_add": may_add, "empty": empty}
         return super().changelist_view(request, context | (extra_context or {}))
 
