@@ -441,6 +441,11 @@ class Words(NamedTuple):
     action: str
 
 
+def is_the_owners(code: str) -> bool:
+    """Whether the owner of the mailbox can fix it."""
+    return code in REASONS and REASONS[code].who == "owner"
+
+
 def explain(
     code: str, *, provider: str = "The provider", app: str = "", address: str = "", expected: str = ""
 ) -> Words:

@@ -83,6 +83,7 @@ def refused_page(request: HttpRequest, attempt: ConsentAttempt | None, refused: 
             expected=expected,
         ),
         "refused": refused,
+        "yours": attempt is not None and attempt.link is not None and words.is_the_owners(refused.code),
         "expected": expected,
         "tenant": app.tenant if app else None,
         "provider": discovery.facts(app).name if app else "",

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET
 from mailboxes.consent import answers
 from mailboxes.consent.oauth2 import MailboxOAuth2Adapter, social_app
 from mailboxes.errors import MailError
-from mailboxes.services import connect
+from mailboxes.services import trip
 from mailboxes.services.refused import Refused
 
 log = logging.getLogger("mailboxes.consent")
@@ -27,7 +27,7 @@ log = logging.getLogger("mailboxes.consent")
 @require_GET
 def callback(request: HttpRequest, app_id: UUID) -> HttpResponse:
     """Ends on a page that says, in words, connected or why not."""
-    attempt = connect.find_attempt(request.GET.get("state", ""))
+    attempt = trip.find_attempt(request.GET.get("state", ""))
     if attempt is None:
         return answers.not_ours(request)
     request.mailbox_trip = attempt  # type: ignore[attr-defined]

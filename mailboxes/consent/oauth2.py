@@ -16,7 +16,7 @@ from mailboxes.consent import answers
 from mailboxes.consent.issuer import require_issuer
 from mailboxes.errors import ConsentNeeded
 from mailboxes.models import ConsentAttempt
-from mailboxes.services import connect, discovery, id_token, provider_apps, tokens
+from mailboxes.services import connect, discovery, id_token, provider_apps, tokens, trip
 from mailboxes.services.refused import Refused
 from mailboxes.services.token_endpoint import Answer
 
@@ -82,7 +82,7 @@ class MailboxOAuth2Adapter(OpenIDConnectOAuth2Adapter):
         if attempt.started_by_id is not None and request.user.pk != attempt.started_by_id:
             raise Refused("other_user")
         require_issuer(request, attempt)
-        if not connect.consume(attempt):
+        if not trip.consume(attempt):
             raise Refused("state_used")
         try:
             return tokens.exchange_code(

@@ -20,7 +20,7 @@ from mailboxes.consent.permissions import asked
 from mailboxes.consent.start import redirect_to_provider
 from mailboxes.errors import MailError
 from mailboxes.models import ConnectLink
-from mailboxes.services import connect, discovery, links, provider_apps
+from mailboxes.services import discovery, links, provider_apps, trip
 
 GONE = {
     "used": (
@@ -44,7 +44,7 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
     if request.method != "POST":  # mail scanners fetch links: nothing happens on GET
         return private(render(request, "public/consent.html", {**_facts(link), "token": token}))
     try:
-        return redirect_to_provider(request, connect.begin_by_link(link, actor=owner(link.mailbox.address)))
+        return redirect_to_provider(request, trip.begin_by_link(link, actor=owner(link.mailbox.address)))
     except MailError as error:
         facts = _facts(link)
         said = words.explain(error.reason, provider=facts["provider"].name, app=str(link.provider_app))

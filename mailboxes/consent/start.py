@@ -12,8 +12,7 @@ from accounts.visibility import may
 from mailboxes.consent.answers import private
 from mailboxes.consent.oauth2 import social_app
 from mailboxes.models import ProviderApp
-from mailboxes.services import connect
-from mailboxes.services.connect import Trip
+from mailboxes.services.trip import Trip, begin_here
 
 
 def redirect_to_provider(request: HttpRequest, trip: Trip) -> HttpResponse:
@@ -46,7 +45,7 @@ def start_as_admin(
     """
     if not may(request.user, Right.MAILBOXES_CONNECT, provider_app.tenant):
         raise PermissionDenied
-    trip = connect.begin_here(
+    trip = begin_here(
         provider_app, address=address, sign_in_as=sign_in_as, receive=receive, send=send, user=request.user
     )
     return redirect_to_provider(request, trip)

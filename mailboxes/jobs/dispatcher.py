@@ -15,7 +15,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from mailboxes.jobs.horse import THREADS
-from mailboxes.services import bell, deliver, health, leases, look_in_sent, send_lease, tokens
+from mailboxes.services import bell, deliver, health, leases, look_in_sent, prove_again, send_lease, tokens
 
 BATCH = 50  # mailboxes in a job: forking a horse costs as much as some polls
 AT_ONCE = 1000  # mailboxes claimed in one go
@@ -48,6 +48,8 @@ class Chore:
 
 CHORES = (
     Chore("renew_tokens", timedelta(seconds=10), lambda now: bool(tokens.due_for_refresh(now, 1))),
+    Chore("prove_send_only", timedelta(minutes=1), lambda now: bool(prove_again.due(now, 1))),
+    Chore("end_unused_tokens", timedelta(minutes=10)),
     Chore("look_for_uncertain", timedelta(seconds=30), lambda now: bool(look_in_sent.due(now, 1))),
     Chore("write_audit_heads", timedelta(minutes=1)),
     Chore("check_chains", timedelta(hours=1)),

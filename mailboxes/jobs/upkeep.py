@@ -13,7 +13,7 @@ import audit
 from audit.heads import write_heads
 from audit.rows import chains
 from audit.tenants import name_of
-from mailboxes.services import health, look_in_sent, prune, stop, sweep, tokens
+from mailboxes.services import grants, health, look_in_sent, prove_again, prune, stop, sweep, tokens
 
 THREADS = 8
 AT_ONCE = 400  # tokens, or messages to be looked for, in one job
@@ -39,6 +39,19 @@ def renew_tokens() -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def prove_send_only() -> None:
+    """Mailboxes that only send, after a passing fault: does the mail server take their token now?"""
+    for mailbox_id in prove_again.due(timezone.now(), AT_ONCE):
+        if stop.requested():
+            return
+        prove_again.prove_again(mailbox_id)
+
+
+def end_unused_tokens() -> None:
+    """Permissions that no mailbox uses, left by a process that died between two steps."""
+    grants.sweep(timezone.now())
 
 
 def write_audit_heads() -> None:

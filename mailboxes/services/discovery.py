@@ -117,6 +117,8 @@ def endpoint(app: ProviderApp, name: str) -> str:
     config = app.discovery or {}
     if app.reason == "discovery_changed" or not app.pinned_hosts:
         raise AppMisconfigured(code=app.reason or "discovery_incomplete")
+    if name in REQUIRED and name not in config:
+        raise AppMisconfigured(name, code="discovery_incomplete")
     url: str = config[name]
     if host_of(url) not in app.pinned_hosts:
         raise AppMisconfigured(host_of(url), code="discovery_changed")

@@ -17,7 +17,8 @@ from mailboxes.models import ProviderApp
 from mailboxes.services import discovery
 from mailboxes.services.refused import Refused
 
-ALGORITHMS = ["RS256", "PS256", "ES256"]  # asymmetric ones alone: no `none`, no HMAC by a public key
+KINDS = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC"}  # asymmetric ones alone: no `none`, no HMAC by a public key
+ALGORITHMS = list(KINDS)
 LEEWAY = 60  # seconds that clocks may differ
 OLDEST = 600  # seconds since it was issued
 KEYS_LIFE = 3600  # seconds that a provider's keys are kept
@@ -52,42 +53,35 @@ def verify(raw: str, app: ProviderApp, *, nonce: str) -> dict[str, Any]:
 
 def _signing_key(app: ProviderApp, header: Mapping[str, Any]) -> jwt.PyJWK:
     """The provider's key of that id, by what we keep of its keys, else by a fresh look."""
-    if header.get("alg") not in ALGORITHMS:
+    algorithm, kid = header.get("alg"), header.get("kid")
+    if algorithm not in ALGORITHMS:
         raise Refused("id_token", "algorithm")
-    kid = header.get("kid")
     for refetch in (False, True):
-        fitting = [
-            key
-            for key in _keys(app, refetch=refetch)
-            if key.public_key_use in (None, "sig") and (kid is None or key.key_id == kid) and _suits(key, header["alg"])
-        ]
+        fitting = [key for key in _keys(app, refetch=refetch) if _suits(key, algorithm, kid)]
         if len(fitting) == 1 or (fitting and kid is not None):
-            return fitting[0]
+            return jwt.PyJWK(fitting[0], algorithm=algorithm)
     raise Refused("id_token", "unknown key")
 
 
-def _suits(key: jwt.PyJWK, algorithm: str) -> bool:
-    """The key's own algorithm decides, never the header's alone."""
-    named = key._jwk_data.get("alg")  # PyJWK.algorithm_name is guessed when the key names none
-    kind = {"RSA": ("RS256", "PS256"), "EC": ("ES256",)}.get(key.key_type or "", ())
-    return algorithm in kind and named in (None, algorithm)
+def _suits(key: Mapping[str, Any], algorithm: str, kid: object) -> bool:
+    """What the key was published for decides, never the header alone."""
+    return (
+        key.get("kty") == KINDS[algorithm]
+        and key.get("alg") in (None, algorithm)
+        and key.get("use") in (None, "sig")
+        and (kid is None or key.get("kid") == kid)
+    )
 
 
-def _keys(app: ProviderApp, *, refetch: bool) -> list[jwt.PyJWK]:
+def _keys(app: ProviderApp, *, refetch: bool) -> list[dict[str, Any]]:
     url = discovery.endpoint(app, "jwks_uri")
     name = hashlib.sha256(f"{app.pk}:{url}".encode()).hexdigest()
     found = cache.get(f"jwks:{name}")
-    if (found is None or refetch) and (found is None or cache.add(f"jwks-looked:{name}", 1, REFETCH_PAUSE)):
+    if found is None or (refetch and cache.add(f"jwks-looked:{name}", 1, REFETCH_PAUSE)):
         try:
             found = discovery.read_json(app.tenant, url)
         except MailError as error:
             raise Refused("provider_down", error.detail) from None
         cache.set(f"jwks:{name}", found, KEYS_LIFE)
-    listed = found.get("keys") if isinstance(found, dict) else None
-    keys = []
-    for entry in (listed if isinstance(listed, list) else [])[:MOST_KEYS]:
-        try:
-            keys.append(jwt.PyJWK(entry))
-        except (jwt.PyJWTError, ValueError, KeyError, TypeError, AttributeError):
-            continue  # a kind of key that we do not know is no reason to refuse the others
-    return keys
+    listed = found.get("keys")
+    return [key for key in listed[:MOST_KEYS] if isinstance(key, dict)] if isinstance(listed, list) else []

@@ -24,6 +24,8 @@ def check(app: ProviderApp, *, address: str, sign_in_as: str, receive: str, send
                 faults[name] = "Mail servers take only ASCII letters in the name that signs in."
     if receive not in Mailbox.Receive.values:
         faults["receive"] = "Choose imap, pop3 or none."
+    elif receive == Mailbox.Receive.POP3:
+        faults["receive"] = "POP3 is not supported yet; choose imap or none."
     elif receive == Mailbox.Receive.NONE and not send:
         faults["receive"] = "A mailbox that neither receives nor sends has nothing to do."
     elif receive != Mailbox.Receive.NONE and not app.server(receive):

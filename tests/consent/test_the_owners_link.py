@@ -13,9 +13,10 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from mailboxes.models import ConnectLink, ConsentAttempt, Mailbox, SignIn, Token
-from mailboxes.services import links
-from tests.consent.conftest import World, new_visitor
+from mailboxes.models import ConnectLink, ConsentAttempt, Mailbox, ProviderApp, SignIn, Token
+from mailboxes.services import links, prove_again, provider_apps
+from tests.consent.conftest import World, app_data, new_visitor
+from tests.servers.dovecot import Dovecot
 
 
 def test_a_consent_connects_the_mailbox(world: World, visitor: Client) -> None:
@@ -150,3 +151,64 @@ def test_no_table_of_allauth_and_no_session_holds_anything(world: World, visitor
     token = Token.objects.get()
     secrets = [secret.reveal() for secret in (token.access_token, token.refresh_token)]
     assert "_auth_user_id" not in kept and not any(secret in kept for secret in secrets)
+
+
+def test_of_two_trips_by_one_link_one_wins(world: World, visitor: Client) -> None:
+    link, other = world.link(), new_visitor()
+    ways = [world.provider.consent(world.press_go(client, link), world.address) for client in (visitor, other)]
+
+    first, second = world.come_back(visitor, ways[0]), world.come_back(other, ways[1])
+
+    assert first.status_code == 200
+    assert second.status_code == 400 and "<code>link_used</code>" in second.content.decode()
+    assert Token.objects.get().generation == 1
+
+
+def test_a_new_link_moves_a_known_mailbox_only_when_its_consent_succeeds(
+    world: World, visitor: Client, dovecot: Dovecot
+) -> None:
+    world.connect(visitor, world.link())
+    before = world.mailbox()
+    data = app_data(world.provider, dovecot) | {"name": "Another app"}
+    other = provider_apps.create(world.tenant, data, actor=world.admin)
+    link = world.link(provider_app=other, receive="imap", send=False)
+    assert (world.mailbox().provider_app, world.mailbox().send) == (world.app, True)
+
+    world.connect(new_visitor(), link, world.person())  # the wrong person
+    assert (world.mailbox().provider_app, world.mailbox().token_id) == (world.app, before.token_id)
+    world.connect(new_visitor(), link)
+
+    after = world.mailbox()
+    assert (after.pk, after.provider_app, after.send) == (before.pk, other, False)
+    assert after.state == Mailbox.State.ACTIVE
+    assert not Token.objects.filter(pk=before.token_id).exists()
+
+
+def test_pages_with_a_form_let_the_browser_name_its_origin(world: World, visitor: Client) -> None:
+    """With no-referrer alone browsers post "Origin: null", which Django refuses: found in Chromium."""
+    link = world.link()
+    paths = [f"/connect/{links.signed(link)}/", f"/connect/{links.signed(link)}/unknown/"]
+    pages = [visitor.get(path) for path in paths] + [world.connect(visitor, link)]
+
+    assert all('<meta name="referrer" content="same-origin">' in page.content.decode() for page in pages)
+    assert all(page["Referrer-Policy"] == "no-referrer" for page in pages)
+
+
+def test_a_mailbox_that_only_sends_is_proven_again_by_the_upkeep(
+    world: World, visitor: Client, dovecot: Dovecot
+) -> None:
+    smtp = world.app.smtp
+    ProviderApp.objects.update(smtp={"host": "localhost", "port": 9, "security": "tls"})
+    world.connect(visitor, world.link(receive="none"))
+    mailbox = world.mailbox()
+    assert (mailbox.state, mailbox.next_poll_at) == (Mailbox.State.DELAYED, None)
+    assert prove_again.due(timezone.now(), 10) == []
+    later = timezone.now() + timedelta(minutes=3)
+    assert prove_again.due(later, 10) == [mailbox.pk]
+
+    assert not prove_again.prove_again(mailbox.pk)
+    ProviderApp.objects.update(smtp=smtp)
+    assert prove_again.prove_again(mailbox.pk)
+
+    assert world.mailbox().state == Mailbox.State.ACTIVE
+    assert prove_again.due(later, 10) == []

@@ -7,13 +7,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 
 import audit
 from accounts.models import Membership, Tenant, User
 from mailboxes import errors
 from mailboxes.models import Mailbox, ProviderApp, Token
-from mailboxes.services import discovery, links, provider_apps, receipts, tokens
+from mailboxes.services import discovery, links, provider_apps, receipts, revoke, tokens
+from mailboxes.services.connect_app import connect_app
 from tests.consent.conftest import BASE
 from tests.servers.sandbox import Sandbox
 
@@ -117,3 +119,32 @@ def test_the_loopback_exception_ends_with_the_sandbox(app: ProviderApp, settings
     settings.MAILHUB_SANDBOX = False
     with pytest.raises(errors.AppMisconfigured):
         discovery.validated(found, discovery.facts(app), app.issuer)
+
+
+def test_the_organisations_own_client_opens_a_mailbox_without_its_owner(
+    app: ProviderApp, admin: User, sandbox: Sandbox
+) -> None:
+    data = {
+        "name": "App only",
+        "preset": "sandbox",
+        "flow": "client_credentials",
+        "client_id": sandbox.client[0],
+        "client_secret": sandbox.client[1],
+    }
+    own = provider_apps.create(app.tenant, data, actor=admin)
+
+    first = connect_app(app.tenant, provider_app=own, address=ALICE, actor=admin)
+    second = connect_app(app.tenant, provider_app=own, address="bob@sandbox.test", receive="none", actor=admin)
+
+    assert (first.state, second.state) == (Mailbox.State.ACTIVE, Mailbox.State.ACTIVE), (
+        first.reason_detail,
+        second.reason_detail,
+    )
+    assert first.token == second.token and first.token.subject == "" and first.token.refresh_token is None
+    generation = first.token.generation
+    assert tokens.bearer(first.token.pk, newer_than=generation).generation == generation + 1
+    ended = revoke.disconnect(first, actor=admin)
+    assert not ended.revoked and "another mailbox" in ended.why
+    assert "never revoked" in revoke.disconnect(second, actor=admin).why
+    with pytest.raises(ValidationError):
+        connect_app(app.tenant, provider_app=app, address=ALICE, actor=admin)
