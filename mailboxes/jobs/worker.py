@@ -10,6 +10,8 @@ import contextlib
 import ctypes
 import os
 import signal
+import sys
+from importlib import import_module
 from typing import Any
 
 from rq import Worker as RqWorker
@@ -33,6 +35,7 @@ class Worker(RqWorker):
         super().__init__(queues, *args, **kwargs)
         if len(self.queues) != 1:
             raise ValueError("one queue a worker: RQ may lose the job of a worker on several")
+        import_module(f"mailboxes.jobs.{self.queues[0].name}")  # here once, not in each horse anew
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
         kwargs["logging_level"] = "WARNING"
@@ -53,7 +56,9 @@ class Worker(RqWorker):
 
     def setup_work_horse_signals(self) -> None:
         """In the horse, before its job."""
-        if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) or os.getppid() == 1:
+        if sys.platform == "linux":
+            ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != self.pid:
             os._exit(1)  # the worker died before we could ask to die with it
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the horse too; the worker decides
         signal.signal(signal.SIGTERM, horse.asked_to_stop)

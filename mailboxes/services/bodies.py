@@ -46,6 +46,7 @@ class PackWriter:
                 mailbox=self._mailbox,
                 sha256=sha256,
                 size=len(raw),
+                pack=None,
                 key_generation=KEY_GENERATION,
             )
             nonce = os.urandom(_NONCE)

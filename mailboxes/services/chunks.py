@@ -19,7 +19,7 @@ from mailboxes.services import parse, stop
 from mailboxes.services.bodies import PackWriter
 from mailboxes.services.turn import Turn
 
-MOST_BYTES = 8 * 1024 * 1024  # of one chunk; a larger message is a chunk of its own
+MOST_BYTES = 4 * 1024 * 1024  # of one chunk; a larger message is a chunk of its own
 MOST_MESSAGES = 500  # of one chunk
 WINDOW = 2000  # UIDs whose sizes are asked for at once
 SECONDS = 300.0  # for one window; the wire's own limit of silence is far below
@@ -125,6 +125,7 @@ def _message(mailbox: Mailbox, folder: Folder, fetched: Fetched) -> Message:
         folder=folder,
         uidvalidity=folder.uidvalidity,
         uid=fetched.uid,
+        body=None,
         message_id=headers.message_id,
         in_reply_to=headers.in_reply_to,
         subject=headers.subject,

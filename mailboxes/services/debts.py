@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
-from mailboxes.models import Folder, Mailbox
+from mailboxes.models import FetchDebt, Folder, Mailbox
 from mailboxes.protocols.deadline import Deadline
 from mailboxes.protocols.imap import ImapSession
 from mailboxes.protocols.imap_fetch import Chunk
@@ -14,6 +15,13 @@ from mailboxes.services.turn import Turn
 AT_ONCE = 500
 SECONDS = 60.0
 IN_PARTS_AFTER = 3  # tries in vain
+
+
+def folders_due(mailbox: Mailbox, now: datetime) -> set[UUID]:
+    """The folders where a debt's time has come."""
+    return set(
+        FetchDebt.objects.filter(folder__mailbox=mailbox, next_try_at__lte=now).values_list("folder_id", flat=True)
+    )
 
 
 def repay(turn: Turn, session: ImapSession, folder: Folder, now: datetime) -> bool:

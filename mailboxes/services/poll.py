@@ -41,9 +41,11 @@ def poll(claim: Claim, *, connect: Connect = open_imap, progress: Progress | Non
             with connect(turn.mailbox, turn.note) as session:
                 _read(turn, session)
             turn.finish()
+        except errors.LeaseLost:
+            raise
+        except errors.TokenBusy as busy:
+            turn.postpone(busy)
         except errors.MailError as error:
-            if isinstance(error, errors.LeaseLost):
-                raise
             _note_private(turn, error)
             turn.fail(error)
         except Exception:
@@ -65,11 +67,12 @@ def _read(turn: Turn, session: ImapSession) -> None:
     session.deadline = Deadline(SECONDS)
     infos = {info.name: info for info in session.list_folders(with_status=True)}
     followed = folders.refresh(turn, list(infos.values()))
+    owing = debts.folders_due(turn.mailbox, timezone.now())
     try:
         for folder in followed:
             if not turn.goes_on():
                 return
-            _look(turn, session, folder, infos[folder.name])
+            _look(turn, session, folder, infos[folder.name], owing=folder.pk in owing)
         for folder in followed:
             if folder.uidvalidity and folder.backfill_uid is not None and turn.goes_on():
                 _fill_back(turn, session, folder)
@@ -77,13 +80,13 @@ def _read(turn: Turn, session: ImapSession) -> None:
         turn.unfinished = True
 
 
-def _look(turn: Turn, session: ImapSession, folder: Folder, info: FolderInfo) -> None:
+def _look(turn: Turn, session: ImapSession, folder: Folder, info: FolderInfo, *, owing: bool) -> None:
     """What is new in this folder, what changed, what is gone. Opens it only where its numbers say so."""
     now = timezone.now()
     session.deadline = Deadline(SECONDS)
     try:
         status = info.status or session.status(folder.name)
-        if not _moved(folder, status, now):
+        if not owing and not _moved(folder, status, now):
             return
         opened = session.examine(folder.name)
     except errors.CommandRefused as error:
@@ -113,7 +116,6 @@ def _moved(folder: Folder, status: FolderStatus, now: datetime) -> bool:
         or status.uidnext == 0
         or (not status.highestmodseq and folder.role == Folder.Role.INBOX)
         or compare.is_due(folder, status, now)
-        or folder.debts.filter(next_try_at__lte=now).exists()
     )
 
 

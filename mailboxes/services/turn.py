@@ -18,6 +18,7 @@ from mailboxes.models import Mailbox, SignIn, SyncRun
 from mailboxes.services import leases, states, stop
 
 SLICE = timedelta(seconds=60)
+BUSY_PAUSE = timedelta(seconds=2)
 State = SyncRun.State
 
 Progress = Callable[[str, SyncRun], None]
@@ -124,6 +125,14 @@ class Turn:
             leases.release(self.claim, None)
             states.from_error(self.mailbox, error)
         self._stored = True
+
+    def postpone(self, busy: errors.TokenBusy) -> None:
+        """No fault of anybody: the permission is being renewed at this moment. A run that was asked for waits on."""
+        with self.write():
+            if self._stored:
+                SyncRun.objects.filter(pk=self.run.pk).update(state=State.QUEUED, started_at=None)
+            leases.release(self.claim, timezone.now() + (busy.retry_after or BUSY_PAUSE))
+        self._end(State.SKIPPED, busy.reason)
 
     def lost(self) -> None:
         """Another has the mailbox now, or it was stopped: nothing may be written for it, so nothing is."""

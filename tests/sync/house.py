@@ -72,11 +72,6 @@ class House:
         made: dict[str, str] = self.inside("prepare", json.dumps(imap), json.dumps(addresses))
         return made
 
-    def manage(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments], env=self.environment, cwd=ROOT, capture_output=True, timeout=120
-        )
-
     def start(self, *arguments: str, chunk: int | None = None) -> subprocess.Popen[bytes]:
         """`manage.py ARGUMENTS` in the background, in a group of its own; `chunk`: messages in one transaction."""
         command = (

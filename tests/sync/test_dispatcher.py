@@ -13,7 +13,8 @@ from django.utils import timezone
 from rq import Queue
 
 from accounts.models import Tenant
-from mailboxes.jobs.dispatcher import Dispatcher
+from mailboxes.jobs import upkeep
+from mailboxes.jobs.dispatcher import CHORES, Dispatcher
 from mailboxes.models import Mailbox, SignIn, SyncRun
 from mailboxes.services import bell, health, leases, prune
 from tests.servers.redis import Redis
@@ -193,3 +194,11 @@ def test_old_sign_ins_and_runs_go_the_newest_stay(db: None) -> None:
     assert SignIn.objects.count() == 2
     assert SyncRun.objects.count() == prune.RUNS_KEPT
     assert SyncRun.objects.earliest("created_at").created_at >= now - timedelta(minutes=prune.RUNS_KEPT)
+
+
+@pytest.mark.parametrize("chore", [chore.name for chore in CHORES])
+def test_every_chore_can_be_done_at_any_time_and_twice(redis: Redis, chore: str) -> None:
+    many(2)
+
+    for _ in range(2):
+        getattr(upkeep, chore)()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -185,18 +184,3 @@ def test_without_redis_nothing_is_held_and_afterwards_it_goes_on(house: House, f
     dispatcher.send_signal(signal.SIGTERM)
     assert dispatcher.wait(5) == 0
     assert time.monotonic() - started < 3
-
-
-def test_the_command_syncs_in_the_foreground(house: House, filled: str) -> None:
-    house.prepare(filled)
-
-    done = house.manage("sync", filled.upper(), "--json")
-
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["state"], told["added"], told["message_count"]) == ("done", MANY, MANY)
-    assert b"180 in all" in house.manage("sync", filled).stdout
-    assert house.manage("sync", "nobody@example.org").returncode == 2
-    house.sql("UPDATE mailboxes_mailbox SET state = 'suspended'")
-    refused = house.manage("sync", filled, "--json")
-    assert (refused.returncode, json.loads(refused.stdout)["reason"]) == (1, "suspended")

@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from audit import SYSTEM
+from mailboxes import errors
 from mailboxes.models import Folder, Mailbox, Message, SignIn, SyncRun
 from mailboxes.services import imap_door, sync_now
 from tests.servers.dovecot import Dovecot
@@ -264,6 +265,25 @@ def test_a_sync_that_was_asked_for_is_one_run_from_queued_to_done(
     run = look(mailbox)
 
     assert (run.pk, run.state, run.added) == (asked.pk, "done", 2)
+
+
+def test_while_the_permission_is_being_renewed_a_run_waits_on(
+    mailbox: Mailbox, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise errors.TokenBusy(retry_after=timedelta(seconds=3))
+
+    asked = sync_now.request_sync(mailbox, actor=SYSTEM)
+    monkeypatch.setattr(imap_door.tokens, "bearer", busy)
+
+    run = look(mailbox)
+
+    assert (run.state, run.reason) == ("skipped", "token_busy")
+    asked.refresh_from_db()
+    assert asked.state == "queued"
+    assert (mailbox.state, mailbox.failures, mailbox.lease_id) == ("active", 0, None)
+    assert mailbox.next_poll_at
+    assert mailbox.next_poll_at > timezone.now()
 
 
 @pytest.mark.parametrize(
