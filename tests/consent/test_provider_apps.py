@@ -113,6 +113,18 @@ def test_changed_hosts_stop_the_app_and_its_mailboxes(world: World) -> None:
     assert tokens.bearer(token.pk)
 
 
+def test_a_secret_goes_to_pinned_hosts_alone_whatever_the_row_says(world: World) -> None:
+    token = granted(world)
+    config = dict(world.app.discovery or {}, token_endpoint=f"https://127.0.0.1:{world.provider.port}/token")
+    ProviderApp.objects.update(discovery=config)
+
+    with pytest.raises(errors.AppMisconfigured) as refused:
+        tokens.bearer(token.pk)
+
+    assert refused.value.reason == "discovery_changed"
+    assert world.provider.seen("token:refresh_token") == 0 and not Token.objects.get(pk=token.pk).dead_reason
+
+
 def test_no_consent_starts_while_the_hosts_differ(world: World, visitor: Client) -> None:
     link = world.link()
     ProviderApp.objects.update(discovered_at=None)

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 import audit
-from mailboxes.models import ConnectLink, ConsentAttempt, Mailbox, ProviderApp, Token
+from mailboxes.models import ConnectLink, ConsentAttempt, Mailbox, ProviderApp, SignIn, Token
 from mailboxes.services import connect, grants, links, provider_apps, token_endpoint
 from tests.consent.conftest import World, app_data, new_visitor
 from tests.servers.dovecot import Dovecot
@@ -104,7 +104,8 @@ def test_the_wrong_account_is_named_and_its_permission_given_back(world: World, 
     assert links.standing(ConnectLink.objects.get(pk=link.pk)) == "open"
     assert world.mailbox().reason == "wrong_account"
     assert world.last_attempt().outcome == "wrong_account"
-    assert world.deeds()[-1] == "consent.refused"
+    assert world.deeds()[-1] == "consent.refused" and "token.destroyed" not in world.deeds()
+    assert not SignIn.objects.exists()  # what was said is enough: no mail server was asked with a stranger's token
     assert world.connect(visitor, link).status_code == 200  # the same link, the right person
 
 
