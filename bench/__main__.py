@@ -49,8 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _show(row: dict[str, Any], machine: dict[str, Any]) -> None:
     print(
         f"\nFirst sync of {row['messages']:,} messages ({row['bytes'] / 1e6:.0f} MB, median {row['median_size']:,} bytes), "
-        f"IMAP over TLS on this machine, each from nothing;\nmedian of {row['rounds']} rounds in turns; peer: "
-        f"{row['peer_version']} with FSync. Every stored message was read back and compared (SHA-256).\n"
+        f"IMAP over TLS on this machine, each from nothing;\nmedians of {row['rounds']} rounds in turns (÷: of their ratios); "
+        f"peer: {row['peer_version']} with FSync. Every stored message was read back and compared (SHA-256).\n"
     )
     print(f"{'':34}{'seconds':>9}{'messages/s':>12}{'÷ mbsync':>10}{'CPU µs/msg':>12}{'peak MiB':>10}{'others':>8}")
     for line in row["lines"]:

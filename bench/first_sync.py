@@ -103,7 +103,9 @@ def document(options: Options, mail: Mail, measured: dict[str, list[Measured]]) 
     lines = [theirs]
     for name, started in ((mailhub.NAME, False), (f"{mailhub.NAME}, worker already started", True)):
         line = _figures(name, measured[mailhub.NAME], options.messages, started=started)
-        lines.append(line | {"ratio": round(line["seconds"] / theirs["seconds"], 3)})
+        # round by round: what slows the machine down for a while slows both
+        ratios = [ours / peer for ours, peer in zip(line["all_seconds"], theirs["all_seconds"], strict=True)]
+        lines.append(line | {"ratio": round(statistics.median(ratios), 3), "all_ratios": [round(r, 3) for r in ratios]})
     return {
         "row": "first_sync",
         "messages": options.messages,

@@ -72,7 +72,7 @@ def run(command: Sequence[str], log: Path, *, limit: float, env: Mapping[str, st
     return Measured(seconds, used.ru_utime + used.ru_stime, rss, started, float(line or 0), others)
 
 
-def quiet(limit: float = 15.0, idle: float = 0.85) -> None:
+def quiet(limit: float = 8.0, idle: float = 0.85) -> None:
     """Waits until the machine was idle for half a second, at most `limit` seconds: it may be shared."""
     end = time.monotonic() + limit
     while time.monotonic() < end:
