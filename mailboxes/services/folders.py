@@ -17,8 +17,8 @@ LONGEST_NAME = 500  # characters
 MESSAGES_AT_ONCE = 2000
 
 Role = Folder.Role
-# \All and \Flagged show messages that lie in other folders as well.
-_DUPLICATES = (Role.ALL, Role.FLAGGED)
+# \Flagged shows messages that lie in other folders as well. \All is followed: what is archived at Gmail lies only there.
+_DUPLICATES = (Role.FLAGGED,)
 _ORDER = (Role.INBOX, Role.SENT, Role.NONE, Role.ARCHIVE, Role.DRAFTS, Role.ALL, Role.FLAGGED, Role.JUNK, Role.TRASH)
 
 

@@ -137,7 +137,7 @@ def test_numbers_that_go_back_and_are_given_again_lose_no_message(db: None, dove
     assert Folder.objects.get(mailbox=mailbox).suspect_since is None
 
 
-def test_folders_that_repeat_others_are_not_followed(db: None, dovecot: Dovecot, look: Look) -> None:
+def test_all_mail_is_followed_because_archived_mail_lies_only_there_and_stars_are_not(db: None, dovecot: Dovecot, look: Look) -> None:
     server = OddServer({1: message(1)}, folders=("INBOX", "All", "Stars", "Spam"))
     server.extra = {"All": "\\All", "Stars": "\\Flagged", "Spam": "\\Junk"}
     with server.over_tls(dovecot) as running:
@@ -145,7 +145,7 @@ def test_folders_that_repeat_others_are_not_followed(db: None, dovecot: Dovecot,
         look(mailbox)
 
     followed = Folder.objects.filter(mailbox=mailbox, followed=True).values_list("name", flat=True)
-    assert set(followed) == {"INBOX", "Spam"}
+    assert set(followed) == {"INBOX", "All", "Spam"}
 
 
 def test_a_poll_that_fails_in_the_middle_keeps_the_chunks_before(
