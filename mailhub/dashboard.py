@@ -11,9 +11,11 @@ from django.db.models import Count, Model, QuerySet
 from django.db.models.functions import TruncHour
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.timesince import timesince
 
 from accounts.models import Tenant, User
 from accounts.roles import Right
+from accounts.visibility import may
 from mailboxes import words
 from mailboxes.models import Mailbox, Message, OutboxMessage, ProviderApp
 from mailboxes.services import attention, health
@@ -44,9 +46,9 @@ class Step(NamedTuple):
 
 TILES = [
     ("Active", "ok", "check", ("active",), "mail comes and goes"),
-    ("Need you", "bad", "alert", ("reconnect", "misconfigured"), "nobody else can mend them"),
+    ("Need you", "bad", "alert", ("reconnect", "misconfigured"), ""),
     ("Retrying", "warn", "retry", ("delayed", "throttled"), "by themselves"),
-    ("Wait for consent", "info", "hourglass", ("pending", "awaiting_admin"), "of an owner or administrator"),
+    ("Wait for consent", "info", "hourglass", ("pending", "awaiting_admin"), "by owners and administrators"),
     ("Stopped", "off", "stop", ("suspended", "disconnected"), "by your people"),
 ]
 
@@ -64,15 +66,18 @@ def figures(person: User, tenant: Tenant | None, now: datetime | None = None) ->
     waiting = attention.waiting(person, tenant).select_related("provider_app", "tenant")
     received = mine(Message, Right.MAILBOXES_VIEW)
     sent = mine(OutboxMessage).filter(state=OutboxMessage.State.SENT)
-    steps = first_steps(person, mine, states)
+    can_connect = person.tenants_with(Right.MAILBOXES_CONNECT).exists()
+    steps = first_steps(person, mine, states) if can_connect else []
     return {
-        "tiles": tiles(states),
+        "tiles": tiles(states, waiting.first(), now),
         "total": sum(states.values()),
-        "needs": [{"mailbox": box, "words": words_for(box)} for box in waiting[:SHOWN]],
+        "needs": [need(box, person) for box in waiting[:SHOWN]],
         "needs_more": max(0, sum(states[s] for s in attention.NEEDS_A_PERSON) - SHOWN),
         "steps": None if all(step.done for step in steps) else steps,
         "next_step": next((step for step in steps if not step.done), None),
-        "can_connect": person.tenants_with(Right.MAILBOXES_CONNECT).exists(),
+        "can_connect": can_connect,
+        "may_view": person.tenants_with(Right.MAILBOXES_VIEW).exists(),
+        "may_audit": person.tenants_with(Right.AUDIT_VIEW).exists(),
         "steps_done": sum(step.done for step in steps),
         "series": [
             Series("Received", "s1", per_hour(received, "stored_at", now)),
@@ -87,12 +92,33 @@ def figures(person: User, tenant: Tenant | None, now: datetime | None = None) ->
     }
 
 
-def tiles(states: Counter[str]) -> list[Tile]:
+def tiles(states: Counter[str], oldest: Mailbox | None, now: datetime) -> list[Tile]:
+    """`oldest`: the mailbox that waits longest for a person, if any does."""
     url = reverse("admin:mailboxes_mailbox_changelist")
+    notes = {"Need you": f"oldest waits {timesince(oldest.state_since, now, depth=1)}" if oldest else "nothing waits"}
     return [
-        Tile(word, tone, icon, sum(states[s] for s in members), note, f"{url}?state__in={','.join(members)}")
+        Tile(
+            word,
+            tone,
+            icon,
+            sum(states[s] for s in members),
+            notes.get(word, note),
+            f"{url}?state__in={','.join(members)}",
+        )
         for word, tone, icon, members, note in TILES
     ]
+
+
+def need(mailbox: Mailbox, person: User) -> dict[str, Any]:
+    """A mailbox that waits for a person, with the button that fixes it for those who may press it."""
+    reason, look = words_for(mailbox), words.MAILBOX[mailbox.state]
+    page = reverse("admin:mailboxes_mailbox_change", args=[mailbox.pk])
+    button, url = "Look into it", page
+    if reason and reason.action == "reconnect" and may(person, Right.MAILBOXES_CONNECT, mailbox.tenant):
+        button, url = reason.fix, reverse("admin:mailboxes_mailbox_reconnect", args=[mailbox.pk])
+    elif reason and reason.action == "provider_app":
+        button, url = reason.fix, reverse("admin:mailboxes_providerapp_change", args=[mailbox.provider_app_id])
+    return {"mailbox": mailbox, "words": reason, "look": look, "page": page, "button": button, "url": url}
 
 
 def hours(now: datetime) -> list[datetime]:
@@ -135,14 +161,18 @@ def first_steps(person: User, mine: Any, states: Counter[str]) -> list[Step]:
     connected = sum(states.values()) - states["pending"] - states["disconnected"] > 0
     first = mine(Mailbox).order_by("created_at").first()
     apps = reverse("admin:mailboxes_providerapp_changelist")
+    has_app = mine(ProviderApp).exists()
+    sandbox = mine(ProviderApp).filter(preset=ProviderApp.Preset.SANDBOX).exists()
     arrived = mine(Message, Right.MAILBOXES_VIEW).exists()
     return [
         Step(
             "Register a provider app",
-            "The sandbox is there already: a pretend provider and mail servers on this machine, to try things on.",
-            mine(ProviderApp).exists(),
-            "Provider apps",
-            apps,
+            "The sandbox is there already: a pretend provider and mail servers on this machine, to try things on."
+            if sandbox
+            else "Your organisation's own client at Google, Microsoft or another provider; the form says where to click.",
+            has_app,
+            "Provider apps" if has_app else "Register a provider app",
+            apps if has_app else reverse("admin:mailboxes_providerapp_add"),
         ),
         Step(
             "Connect a mailbox",

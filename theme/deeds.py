@@ -22,7 +22,7 @@ SENTENCES = {
     "consent.started": "went to the provider to consent for",
     "consent.refused": "did not get through consent for",
     "mailbox.connected": "connected",
-    "mailbox.state_changed": "moved on",
+    "mailbox.state_changed": "changed the state of",
     "mailbox.suspended": "suspended",
     "mailbox.resumed": "resumed",
     "mailbox.disconnected": "disconnected",

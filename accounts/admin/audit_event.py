@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -12,16 +13,58 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils import timezone
 
 from accounts.admin.base import TenantAdmin
 from accounts.models import Tenant
 from accounts.roles import Right
 from audit.entry import from_row, to_line
-from audit.models import INSTALLATION, AuditEvent
+from audit.models import INSTALLATION, AuditEvent, ChainHead
 from audit.rows import rows
 from audit.signed_head import ChainHeads, UnreadableHeadError, read_heads
 from audit.signing import own_public_keys
 from audit.verify import verify
+
+
+class AboutFilter(admin.SimpleListFilter):
+    """By the noun of the action: "mailbox.connected" is about mailboxes."""
+
+    title = "about"
+    parameter_name = "about"
+    NOUNS = (
+        ("mailbox", "Mailboxes"),
+        ("link", "Connect links"),
+        ("consent", "Consents"),
+        ("token", "Permissions"),
+        ("message", "Opened mail"),
+        ("outbox", "Sending"),
+        ("sync", "Syncs asked for"),
+        ("providerapp", "Provider apps"),
+        ("member", "People"),
+        ("signin", "Sign-ins"),
+        ("secondfactor", "Second factors"),
+        ("tenant", "Organisations"),
+    )
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> tuple[tuple[str, str], ...]:
+        return self.NOUNS
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        return queryset.filter(action__startswith=f"{self.value()}.") if self.value() else queryset
+
+
+class TimeFilter(admin.SimpleListFilter):
+    title = "time"
+    parameter_name = "within"
+    SPANS = (("1", "Last 24 hours"), ("7", "Last 7 days"), ("30", "Last 30 days"))
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> tuple[tuple[str, str], ...]:
+        return self.SPANS
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        if self.value() not in dict(self.SPANS):
+            return queryset
+        return queryset.filter(at__gte=timezone.now() - timedelta(days=int(self.value() or 0)))
 
 
 @admin.register(AuditEvent)
@@ -29,7 +72,7 @@ class AuditEventAdmin(TenantAdmin):
     view_right: ClassVar[Right | None] = Right.AUDIT_VIEW
 
     list_display = ("seq", "at", "actor_label", "action", "object_label", "outcome")
-    list_filter = ("outcome", "actor_kind")
+    list_filter = (AboutFilter, "outcome", "actor_kind", TimeFilter)
     search_fields = ("actor_label", "object_label", "action")
     search_help_text = "Actor, object or action"
     list_per_page = 50
@@ -60,8 +103,18 @@ class AuditEventAdmin(TenantAdmin):
         return super().may(request, right, obj)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        context = {"heading": "Audit", "chains": self.chains(request), **(extra_context or {})}
-        return super().changelist_view(request, context)
+        chains = self.chains(request)
+        heads = ChainHead.objects.filter(chain__in=chains)
+        context = {
+            "heading": "Audit",
+            "chains": chains,
+            "heads": [{"name": chains[head.chain], "seq": head.seq, "hash": head.hash} for head in heads],
+        }
+        answer = super().changelist_view(request, context | (extra_context or {}))
+        if isinstance(answer, TemplateResponse) and answer.context_data and "cl" in answer.context_data:
+            for event in answer.context_data["cl"].result_list:
+                event.chain_name = chains.get(event.chain, "")
+        return answer
 
     def chains(self, request: HttpRequest) -> dict[UUID, str]:
         """Chain → its name, of all that the list shows."""
@@ -110,7 +163,11 @@ class AuditEventAdmin(TenantAdmin):
             for chain, name in self.chains(request).items():
                 result = verify(chain, heads.get(str(chain)))
                 if not result.ok:
-                    messages.error(request, f"The chain of {name} is broken at event {result.first_bad}: {result.why}")
+                    messages.error(
+                        request,
+                        f"The chain of {name} is broken at event {result.first_bad}: {result.why}. The operator of this "
+                        "Mailhub must look into it: compare with an export from before.",
+                    )
                 else:
                     tail = "its tail proven by a signed head" if result.tail_proven else "tail not proven yet"
                     messages.success(request, f"The chain of {name} is whole: {result.count:,} events, {tail}.")

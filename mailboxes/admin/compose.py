@@ -12,9 +12,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from accounts.roles import Right
+from mailboxes import words
 from mailboxes.models import Mailbox
+from mailboxes.services.check_draft import GREATEST_MESSAGE
 from mailboxes.services.draft import Attachment, Draft, DraftRefused
-from mailboxes.services.outbox import queue
+from mailboxes.services.outbox import IdempotencyConflict, queue
 
 MOST_FILES = 20
 
@@ -37,16 +40,20 @@ class ComposeForm(forms.Form):
     mailbox = forms.ModelChoiceField(Mailbox.objects.none(), label="From", empty_label=None)
     to = forms.CharField(label="To", help_text="Addresses, with commas between them.")
     cc = forms.CharField(label="Cc", required=False)
-    bcc = forms.CharField(label="Bcc", required=False)
+    bcc = forms.CharField(label="Bcc", required=False, help_text="The others do not see these.")
     subject = forms.CharField(required=False, max_length=998)
     text = forms.CharField(label="Message", widget=forms.Textarea(attrs={"rows": 12}), required=False)
-    attachments = FilesField(required=False)
+    attachments = FilesField(
+        required=False,
+        help_text=f"At most {MOST_FILES} files; the whole message at most {GREATEST_MESSAGE // 2**20} MiB.",
+    )
     once = forms.UUIDField(widget=forms.HiddenInput)  # pressing the button twice sends one message
 
     def __init__(self, *args: Any, mailboxes: QuerySet[Mailbox], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choice: Any = self.fields["mailbox"]
         choice.queryset = mailboxes
+        choice.label_from_instance = sender_label
 
     def draft(self) -> Draft:
         given = self.cleaned_data
@@ -67,6 +74,13 @@ class ComposeForm(forms.Form):
         for name, sentences in refusal.message_dict.items():
             for sentence in sentences:
                 self.add_error(name if name in self.fields else None, sentence)
+
+
+def sender_label(mailbox: Mailbox) -> str:
+    """The address, and for one that cannot send at once, its state."""
+    if mailbox.state == Mailbox.State.ACTIVE:
+        return mailbox.address
+    return f"{mailbox.address} ({words.MAILBOX[mailbox.state].word}: leaves when it works again)"
 
 
 def addresses(text: str) -> list[str]:
@@ -98,6 +112,8 @@ def compose_view(admin: Any) -> Any:
                 row = queue(mailbox, form.draft(), actor=actor, idempotency_key=f"form-{form.cleaned_data['once']}")
             except DraftRefused as refusal:
                 form.add_refusal(refusal)
+            except IdempotencyConflict:
+                form.add_error(None, "This form was sent before, with other content. Open a new one to send another.")
             else:
                 messages.success(request, "Queued. It leaves within seconds; this page shows each step.")
                 return HttpResponseRedirect(reverse("admin:mailboxes_outboxmessage_change", args=[row.pk]))
@@ -108,6 +124,7 @@ def compose_view(admin: Any) -> Any:
             "listing": "Outbox",
             "form": form,
             "none": not sendable.exists(),
+            "may_connect": admin.may(request, Right.MAILBOXES_CONNECT),
         }
         return TemplateResponse(request, "admin/mailboxes/outboxmessage/compose.html", context)
 

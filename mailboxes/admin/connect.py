@@ -6,86 +6,26 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from accounts.roles import Right
 from mailboxes import words
+from mailboxes.admin.connect_form import AddressForm, PermissionsForm, add_refusal
 from mailboxes.consent import permissions
 from mailboxes.consent.start import start_as_admin
 from mailboxes.errors import MailError
-from mailboxes.models import ConnectLink, Mailbox, Message, ProviderApp, SignIn
+from mailboxes.models import ConnectLink, Mailbox, ProviderApp
 from mailboxes.services import egress, links
-from mailboxes.services.reasons import provider_name, words_for
-from theme.parts import Check, Option, Step, steps
+from mailboxes.services.reasons import provider_name
+from theme.parts import steps
 
 WORDS = ["Address", "Permissions", "At the provider", "Live test", "First mail"]
-PROTOCOLS = {"imap": "IMAP", "pop3": "POP3", "smtp": "SMTP", "token": "Permission"}
-
-
-class AddressForm(forms.Form):
-    address = forms.EmailField(
-        max_length=254,
-        help_text="The address that mail is sent to.",
-        widget=forms.EmailInput(attrs={"autocomplete": "off", "list": "examples"}),
-    )
-    provider_app = forms.ModelChoiceField(ProviderApp.objects.none(), label="Where it lives", empty_label=None)
-    who = forms.ChoiceField(
-        label="Who signs in at the provider?",
-        choices=[
-            (
-                "link",
-                Option("The owner, from a link", "You hand on a link that works once. No Mailhub account is needed."),
-            ),
-            ("me", Option("Me, here and now", "You know the sign-in of this mailbox, or sit beside the owner.")),
-        ],
-        widget=forms.RadioSelect,
-        initial="link",
-    )
-
-    def __init__(self, *args: Any, apps: QuerySet[ProviderApp], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        choice: Any = self.fields["provider_app"]
-        choice.queryset = apps
-        choice.label_from_instance = lambda app: f"{provider_name(app)}: {app.name}"
-
-
-class PermissionsForm(AddressForm):
-    receive = forms.ChoiceField(
-        label="Read its mail?", choices=[("imap", "Yes, by IMAP"), ("none", "No, only send")], widget=forms.RadioSelect
-    )
-    send = forms.BooleanField(label="Send mail as it", required=False)
-    sign_in_as = forms.EmailField(
-        label="Signs in as",
-        required=False,
-        max_length=254,
-        help_text="Only for a shared mailbox: the person whose account opens it.",
-    )
-    purpose = forms.CharField(
-        label="What it is for",
-        required=False,
-        max_length=300,
-        help_text="One sentence that the owner reads, such as: so that orders are archived in one place.",
-    )
-    hours = forms.TypedChoiceField(
-        label="The link works for",
-        coerce=int,
-        choices=[(1, "an hour"), (24, "a day"), (72, "three days"), (168, "a week")],
-        initial=24,
-        required=False,
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in ("address", "provider_app", "who"):
-            self.fields[name].widget = forms.HiddenInput()
 
 
 def apps_for(admin: Any, request: HttpRequest) -> QuerySet[ProviderApp]:
@@ -197,12 +137,6 @@ def go_on(request: HttpRequest, chosen: dict[str, Any]) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:mailboxes_mailbox_link", args=[link.pk]))
 
 
-def add_refusal(form: forms.Form, refusal: ValidationError) -> None:
-    for name, sentences in refusal.message_dict.items():
-        for sentence in sentences:
-            form.add_error(name if name in form.fields and name not in ("address", "provider_app") else None, sentence)
-
-
 def link_view(admin: Any) -> Any:
     """The link to hand on, while it is open; only for those who could make one themselves."""
 
@@ -238,74 +172,3 @@ def reconnect_view(admin: Any) -> Any:
         return HttpResponseRedirect(reverse("admin:mailboxes_mailbox_connect") + "?" + urlencode(answers))
 
     return view
-
-
-def connected_view(admin: Any) -> Any:
-    """Steps 4 and 5, after the way back from the provider: each protocol's answer, then the first messages."""
-
-    def view(request: HttpRequest, pk: Any) -> HttpResponse:
-        mailbox: Mailbox = admin.row_or_404(request, pk, admin.connect_right)
-        checks, passed = live_checks(mailbox)
-        arrived = Message.objects.filter(mailbox=mailbox).count()
-        waiting = mailbox.receive != Mailbox.Receive.NONE and mailbox.last_synced_at is None and mailbox.token_id
-        current = 4 if passed else 3
-        shown = steps(WORDS, current) if waiting or not passed else [Step(word, done=True) for word in WORDS]
-        may_read = admin.may(request, Right.MAIL_READ, mailbox)
-        first = Message.objects.filter(mailbox=mailbox).select_related("folder")[:5] if may_read else []
-        context = {
-            "mailbox": mailbox,
-            "checks": checks,
-            "passed": sum(check.look == words.OUTCOME["ok"] for check in checks),
-            "waiting": waiting,
-            "arrived": arrived,
-            "folders": mailbox.folders.filter(followed=True, gone_at=None).count(),
-            "first": first,
-            "may_read": may_read,
-            "look": words.MAILBOX[mailbox.state],
-            "reason": words_for(mailbox),
-        }
-        answer = page(admin, request, "connected", current, **context)
-        assert answer.context_data is not None
-        answer.context_data["steps"] = shown
-        return answer
-
-    return view
-
-
-def live_checks(mailbox: Mailbox) -> tuple[list[Check], bool]:
-    """The last sign-in of each protocol that this mailbox uses, since its permission was given."""
-    wanted = [name for name in (mailbox.receive, "smtp" if mailbox.send else "") if name in ("imap", "pop3", "smtp")]
-    since = mailbox.token.created_at if mailbox.token else timezone.now()
-    found = []
-    if mailbox.token:
-        who = mailbox.token.account or mailbox.account_expected
-        found.append(
-            Check(words.OUTCOME["ok"], "Permission", f"{provider_name(mailbox.provider_app)} gave it for {who}.")
-        )
-    for name in wanted:
-        row = SignIn.objects.filter(mailbox=mailbox, protocol=name, at__gte=since).first()
-        server = mailbox.provider_app.server(name) or {}
-        where = f"{server.get('host')}:{server.get('port')}"
-        if row is None:
-            found.append(Check(words.OUTCOME["waiting"], PROTOCOLS[name], f"{where}: not tried yet."))
-        elif row.outcome == "ok":
-            found.append(
-                Check(
-                    words.OUTCOME["ok"], PROTOCOLS[name], f"{where}: signed in with {row.mechanism}.", row.milliseconds
-                )
-            )
-        else:
-            reason = words_for(mailbox)
-            found.append(
-                Check(
-                    words.OUTCOME["failed"],
-                    PROTOCOLS[name],
-                    f"{where}: {reason.text if reason else 'the sign-in was refused.'}",
-                    row.milliseconds,
-                    who=reason.who if reason else "",
-                    fix=reason.fix if reason else "",
-                    details_title="The server's reply",
-                    details=row.reply,
-                )
-            )
-    return found, all(check.look == words.OUTCOME["ok"] for check in found) and bool(found)

@@ -36,10 +36,7 @@ def disconnect_view(admin: Any) -> Any:
         form = DisconnectForm(request.POST if request.method == "POST" else None, mailbox=mailbox)
         if request.method == "POST" and form.is_valid():
             ended = disconnect(mailbox, actor=actor)
-            revoked = "Permission was given back at the provider." if ended.revoked else "Not revoked at the provider:"
-            messages.success(
-                request, f"Disconnected; our copy of the permission is destroyed. {revoked} {ended.why}".strip()
-            )
+            messages.success(request, f"Disconnected. {ended.why}".strip())
             return HttpResponseRedirect(page)
         shared = mailbox.token is not None and mailbox.token.mailboxes.count() > 1
         lost = ["Mailhub stops reading and sending for this mailbox."]
@@ -54,12 +51,23 @@ def disconnect_view(admin: Any) -> Any:
             "lost": lost,
             "kept": [
                 *kept_token,
-                f"The {mailbox.message_count:,} messages stored here stay, and so does the mail at the provider.",
+                f"{stored(mailbox)} The mail at the provider stays too.",
             ],
             "form": form,
             "deed": "Disconnect",
             "back": page,
+            "trail": [("Mailboxes", reverse("admin:mailboxes_mailbox_changelist")), (mailbox.address, page)],
         }
         return TemplateResponse(request, "admin/confirm.html", context)
 
     return view
+
+
+def stored(mailbox: Mailbox) -> str:
+    if not mailbox.message_count:
+        return "No message of it is stored here."
+    return (
+        f"The {mailbox.message_count:,} messages stored here stay and can be read."
+        if mailbox.message_count > 1
+        else ("The one message stored here stays and can be read.")
+    )

@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from accounts.admin import TenantAdmin
 from accounts.roles import Right
 from mailboxes import words
-from mailboxes.admin import connect, mailbox_page
+from mailboxes.admin import connect, connected, mailbox_page
 from mailboxes.admin.disconnect import disconnect_view
 from mailboxes.admin.states import StateFilter, state_tabs
 from mailboxes.models import Mailbox, Message
@@ -68,7 +68,8 @@ class MailboxAdmin(TenantAdmin):
 
     @admin.display(description="mailbox", ordering="address")
     def mailbox(self, row: Mailbox) -> str:
-        return format_html("{} <small>{}</small>", row.address, row.tenant.name)
+        person, _, domain = row.address.rpartition("@")
+        return format_html("{}<wbr>@{} <small>{}</small>", person, domain, row.tenant.name)
 
     @admin.display(description="state", ordering="state")
     def state_pill(self, row: Mailbox) -> str:
@@ -156,7 +157,7 @@ class MailboxAdmin(TenantAdmin):
             path("connect/", own(connect.address_view(self)), name="mailboxes_mailbox_connect"),
             path("connect/permissions/", own(connect.permissions_view(self)), name="mailboxes_mailbox_permissions"),
             path("connect/link/<uuid:pk>/", own(connect.link_view(self)), name="mailboxes_mailbox_link"),
-            deed("connected", connect.connected_view(self)),
+            deed("connected", connected.connected_view(self)),
             deed("reconnect", connect.reconnect_view(self)),
             deed("sync", self.posted(lambda mailbox, who: sync_words(mailbox, who))),
             deed("suspend", self.posted(suspend_words)),

@@ -13,7 +13,9 @@ from accounts.roles import Right
 from audit.models import AuditEvent
 from mailboxes import words
 from mailboxes.models import Mailbox, OutboxMessage, SignIn, SyncRun, Token
+from mailboxes.services.links import standing
 from mailboxes.services.reasons import provider_name, words_for
+from mailboxes.services.sync_now import why_not
 from theme.looks import Look
 from theme.parts import Banner, Entry, Fact, Tab
 
@@ -37,9 +39,12 @@ def figures(mailbox: Mailbox, request: HttpRequest, admin: Any) -> dict[str, Any
         "may_disconnect": admin.may(request, Right.MAILBOXES_DISCONNECT, mailbox),
         "may_read": may_read,
         "may_send": mailbox.send and admin.may(request, Right.OUTBOX_SEND, mailbox),
+        "may_sync": not why_not(mailbox, timezone.now()),
         "stopped": mailbox.state in (Mailbox.State.SUSPENDED, Mailbox.State.DISCONNECTED),
     }
     parts = {"overview": overview, "folders": folders, "outbox": outbox, "signins": sign_ins}
+    if context["may_connect"]:
+        context["links"] = [link for link in mailbox.links.order_by("-created_at")[:5] if standing(link) == "open"]
     return context | parts[tab](mailbox)
 
 
@@ -140,7 +145,9 @@ def permission(mailbox: Mailbox) -> list[Fact]:
     else:
         facts.append(Fact("Access token", token.expires_at, "renewed by itself"))
     facts.append(Fact("Renewed", token.refreshed_at or token.created_at, f"generation {token.generation:,}"))
-    facts.append(Fact("Account pinned", short(token.subject) or "the organisation", token.account, code=True))
+    facts.append(
+        Fact("Account", token.account or "the organisation", f"pinned as {short(token.subject) or 'app-only'}")
+    )
     facts.append(Fact("Scopes", " ".join(token.scopes) or "–"))
     facts.append(Fact("Given at", token.issuer))
     return facts

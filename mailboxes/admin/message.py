@@ -22,6 +22,7 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 import audit
 from accounts.admin import TenantAdmin
 from accounts.roles import Right
+from audit.models import AuditEvent
 from mailboxes import words
 from mailboxes.errors import MailError
 from mailboxes.models import Mailbox, Message
@@ -44,8 +45,9 @@ class FolderFilter(admin.SimpleListFilter):
         return [(str(folder.pk), folder.name) for folder in folders]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
-        chosen = dict(self.lookup_choices).get(self.value() or "")
-        return queryset.filter(folder=self.value()) if chosen else queryset
+        chosen = self.value()
+        offered = [pk for pk, _ in self.lookup_choices]
+        return queryset.filter(folder__pk=chosen) if chosen and chosen in offered else queryset
 
 
 def chosen_mailbox(request: HttpRequest) -> Mailbox | None:
@@ -59,7 +61,7 @@ def chosen_mailbox(request: HttpRequest) -> Mailbox | None:
 
 @admin.register(Message)
 class MessageAdmin(TenantAdmin):
-    list_display = ("subject_line", "from_whom", "folder", "mailbox", "when", "weight")
+    list_display = ("subject_line", "from_whom", "folder", "mailbox", "when_short", "weight")
     list_filter = ("mailbox", FolderFilter)
     list_select_related = ("mailbox", "folder")
     list_per_page = 50
@@ -73,6 +75,10 @@ class MessageAdmin(TenantAdmin):
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return super().get_search_results(request, queryset, search_term.casefold())
 
+    def get_list_display(self, request: HttpRequest) -> Any:
+        names = super().get_list_display(request)
+        return [name for name in names if name != "mailbox"] if chosen_mailbox(request) else names
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         context = {
             "heading": "Messages",
@@ -83,14 +89,14 @@ class MessageAdmin(TenantAdmin):
 
     @admin.display(description="subject", ordering="subject")
     def subject_line(self, row: Message) -> str:
-        return str(row)
+        return format_html("{}{}", row, clip()) if row.has_attachments else str(row)
 
     @admin.display(description="from")
     def from_whom(self, row: Message) -> str:
         return ", ".join(each["name"] or each["address"] for each in row.sender) or "–"
 
     @admin.display(description="date", ordering="date")
-    def when(self, row: Message) -> str:
+    def when_short(self, row: Message) -> str:
         gone = format_html(' <small class="muted">gone at the server</small>') if row.gone_at else ""
         return format_html("{}{}", tags.ago(row.date), gone)
 
@@ -123,7 +129,7 @@ class MessageAdmin(TenantAdmin):
             readable = read_message.read(content) if content is not None else None
         except MailError as error:
             fault = words.explain(error.reason)
-        self.note(request, message, "message.opened")
+        event = self.note(request, message, "message.opened")
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -134,6 +140,7 @@ class MessageAdmin(TenantAdmin):
             "fault": fault,
             "facts": facts(message),
             "seen": seal(request, message),
+            "event": event if self.may(request, Right.AUDIT_VIEW, message) else None,
         }
         return TemplateResponse(request, self.change_form_template, context)
 
@@ -187,17 +194,21 @@ class MessageAdmin(TenantAdmin):
             raise Http404
         return content
 
-    def note(self, request: HttpRequest, message: Message, action: str, **detail: str) -> None:
+    def note(self, request: HttpRequest, message: Message, action: str, **detail: str) -> AuditEvent:
         """A line in the audit log; the subject is mail, so the log names the message by its id alone."""
         actor: Any = request.user
         with transaction.atomic():
-            audit.record(
+            return audit.record(
                 action,
                 actor=actor,
                 tenant_id=message.tenant_id,
                 target=message.mailbox,
                 detail={"message": str(message.pk), **detail},
             )
+
+
+def clip() -> str:
+    return format_html('{}<span class="visually-hidden">, with attachments</span>', tags.icon("clip"))
 
 
 def raw(message: Message) -> bytes | None:
@@ -226,7 +237,7 @@ def facts(message: Message) -> list[Fact]:
         Fact("From", people(message.sender)),
         Fact("To", people(message.to)),
         Fact("Cc", people(message.cc)),
-        Fact("Date", message.date),
+        Fact("Date", tags.at(message.date), tags.ago(message.date)),
         Fact("Folder", message.folder.name, f"UID {message.uid}" if message.uid else message.uidl),
         Fact("SHA-256", message.sha256, code=True),
     ]

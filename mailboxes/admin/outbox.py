@@ -83,7 +83,7 @@ class OutboxAdmin(TenantAdmin):
     @admin.display(description="to")
     def to_whom(self, row: OutboxMessage) -> str:
         people = [each for kind in ("to", "cc", "bcc") for each in row.recipients.get(kind, [])]
-        return people[0] + (f" and {len(people) - 1} more" if len(people) > 1 else "") if people else "–"
+        return people[0] + (f" +{len(people) - 1}" if len(people) > 1 else "") if people else "–"
 
     @admin.display(description="what is going on")
     def what(self, row: OutboxMessage) -> str:
@@ -166,7 +166,7 @@ class OutboxAdmin(TenantAdmin):
             "banner": banner(row),
             "tries": tries(attempts),
             "facts": facts(row),
-            "evidence": evidence(row, attempts) if row.state == State.UNCERTAIN else None,
+            "evidence": evidence(row) if row.state == State.UNCERTAIN else None,
             "may_cancel": may_send and row.state in (State.QUEUED, State.DEFERRED),
             "may_decide": may_send and row.state == State.UNCERTAIN,
             "may_retry": may_send and row.state == State.REJECTED,
@@ -213,13 +213,22 @@ def facts(row: OutboxMessage) -> list[Fact]:
     return [fact for fact in found if fact.value]
 
 
-def evidence(row: OutboxMessage, attempts: list[SendAttempt]) -> dict[str, list[str]]:
+def evidence(row: OutboxMessage) -> dict[str, list[str]]:
     """What speaks for "it was sent" and what against, side by side."""
-    sent_before = OutboxMessage.objects.filter(mailbox=row.mailbox, state=State.SENT).count()
+    before = OutboxMessage.objects.filter(mailbox=row.mailbox, state=State.SENT).count()
     for_sent = [f"All {row.body.size:,} bytes went out, and the final dot may have."]
-    if sent_before:
-        for_sent.append(f"This mailbox has sent {sent_before:,} other messages through this server.")
-    against = [str(line) for line in (row.evidence or {}).get("lines", [])]
-    if not against:
-        against = ["Not looked for in Sent yet." if row.looked_at is None else "Not found in Sent so far."]
+    if before:
+        for_sent.append(f"The server took {before:,} other message{'s' if before > 1 else ''} of this mailbox.")
+    found = row.evidence or {}
+    looks = found.get("looks", 0)
+    against = []
+    if row.looked_at is None:
+        against.append("Not looked for in Sent yet; that happens by itself within minutes.")
+    elif looks:
+        places = f" ({', '.join(found['places'])})" if found.get("places") else ""
+        at = f"{timezone.localtime(row.looked_at):%-d %b, %H:%M} UTC"
+        against.append(f"Not in Sent{places} after {looks} look{'s' if looks > 1 else ''}, the last at {at}.")
+    if found.get("why_not"):
+        against.append(words.explain(found["why_not"]).text if found["why_not"] in words.REASONS else found["why_not"])
+    against.append("A message that is missing in Sent may have been sent all the same: absence proves nothing.")
     return {"sent": for_sent, "not_sent": against}

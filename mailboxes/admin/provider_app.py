@@ -130,7 +130,8 @@ class ProviderAppAdmin(TenantAdmin):
         may_change = self.has_add_permission(request) if is_new else self.may(request, self.change_right, app)
         tenants = self.with_right(request, Tenant.objects.all(), self.change_right, path="pk")
         data = request.POST if request.method == "POST" else None
-        form = ProviderAppForm(data, app=app, provider=provider, tenants=tenants, chosen=request.tenant)  # type: ignore[attr-defined]
+        chosen = request.tenant  # type: ignore[attr-defined]
+        form = ProviderAppForm(data, app=app, provider=provider, tenants=tenants, chosen=chosen, may_change=may_change)
         if request.method == "POST":
             if not may_change:
                 raise Http404
@@ -144,7 +145,8 @@ class ProviderAppAdmin(TenantAdmin):
         return self.render(
             request,
             "form",
-            title=f"New: {provider.name}" if is_new else app.name,
+            title=f"New provider app: {provider.name}" if is_new else app.name,
+            at_whom="your provider" if app.preset == ProviderApp.Preset.OIDC else provider.name,
             app=None if is_new else app,
             form=form,
             provider=provider,
@@ -201,6 +203,7 @@ class ProviderAppAdmin(TenantAdmin):
             "form": None,
             "deed": "Delete",
             "back": page,
+            "trail": [("Provider apps", reverse("admin:mailboxes_providerapp_changelist")), (app.name, page)],
         }
         return TemplateResponse(request, "admin/confirm.html", context)
 
@@ -232,6 +235,11 @@ def explain(app: ProviderApp) -> words.Words:
     return words.explain(app.reason, provider=provider_name(app), app=app.name)
 
 
+def waiting(app: Any) -> str:
+    users = app.users
+    return f"{users:,} mailbox{'es need' if users > 1 else ' needs'} it." if users else "No mailbox uses it."
+
+
 def banner(app: ProviderApp) -> Banner | None:
     if app.reason:
         reason = explain(app)
@@ -241,6 +249,6 @@ def banner(app: ProviderApp) -> Banner | None:
         return Banner(
             look,
             f"The client secret ends on {app.secret_expires_at:%-d %B %Y}.",
-            "Make a new one at the provider and enter it below; both work until then.",
+            f"{waiting(app)} Make a new one at the provider and enter it below; both work until then.",
         )
     return None

@@ -46,7 +46,14 @@ class ProviderAppForm(forms.Form):
     made = forms.CharField(widget=forms.HiddenInput, required=False)
 
     def __init__(
-        self, data: Any, *, app: ProviderApp, provider: Provider, tenants: QuerySet[Tenant], chosen: Tenant | None
+        self,
+        data: Any,
+        *,
+        app: ProviderApp,
+        provider: Provider,
+        tenants: QuerySet[Tenant],
+        chosen: Tenant | None,
+        may_change: bool = True,
     ) -> None:
         self.app, self.provider, self.is_new = app, provider, app.tenant_id is None
         if self.is_new and data is not None:
@@ -58,15 +65,17 @@ class ProviderAppForm(forms.Form):
         choice.queryset = tenants
         if not self.is_new:
             del self.fields["tenant"]
-            self.fields[
-                "client_secret"
-            ].help_text = "Kept encrypted and never shown. Leave empty to keep the present one."
+            secret = self.fields["client_secret"]
+            secret.help_text = "Kept encrypted and never shown. Leave empty to keep the present one."
         else:
             self.fields["client_secret"].required = True
-        if provider.issuer:
-            self.fields["issuer"].help_text = provider.issuer_help
-        else:
-            self.fields["issuer"].help_text = provider.issuer_help or "As the provider writes it."
+        self.fields["issuer"].help_text = provider.issuer_help or (
+            "" if provider.issuer else "As the provider writes it."
+        )
+        if not may_change:
+            del self.fields["client_secret"]
+            for field in self.fields.values():
+                field.disabled = True
 
     def add_server(self, protocol: str) -> None:
         self.fields[f"{protocol}_host"] = forms.CharField(
@@ -96,6 +105,9 @@ class ProviderAppForm(forms.Form):
         """For the template: protocol and its four fields."""
         names = ("host", "port", "security", "scopes")
         return [(protocol.upper(), [self[f"{protocol}_{name}"] for name in names]) for protocol in PROTOCOLS]
+
+    def server_errors(self) -> bool:
+        return any(name.startswith(PROTOCOLS) for name in self.errors)
 
     def main(self) -> list[Any]:
         names = ("tenant", "name", "issuer", "client_id", "client_secret", "secret_expires_at", "exclusive")

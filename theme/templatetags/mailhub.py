@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -200,6 +201,20 @@ def expiry_strip(title: str, endings: Iterable[Ending], today: date) -> dict[str
 @register.filter
 def sentence(action: str) -> str:
     return deeds.sentence(action)
+
+
+@register.filter
+def named(name: str) -> str:
+    """A field's name as a term: "client_id" → "Client id"."""
+    return capfirst(name.replace("_", " "))
+
+
+@register.filter
+def compact(value: object) -> str:
+    """A detail of an event for people: text as it is, yes and no, the rest as JSON."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @register.filter

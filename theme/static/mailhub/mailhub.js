@@ -38,11 +38,40 @@ document.addEventListener("click", async (event) => {
 // Times are rendered in the server's zone; here they become the reader's: the exact time on hover, and whole dates.
 const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "long" });
 const brief = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
-document.addEventListener("DOMContentLoaded", () => {
-  for (const time of document.querySelectorAll("time[datetime]")) {
+function localTimes(part) {
+  for (const time of part.querySelectorAll("time[datetime]")) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.valueOf())) continue;
     time.title = exact.format(moment);
     if ("date" in time.dataset) time.textContent = brief.format(moment);
   }
-});
+}
+document.addEventListener("DOMContentLoaded", () => localTimes(document));
+
+// <div data-refresh="2"> inside #content: fetches the page every so many seconds and shows what changed, until the
+// page comes back without the mark. Without JavaScript the page reloads itself by a <noscript> meta.
+async function refresh() {
+  const content = document.querySelector("#content");
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (!answer.ok || answer.redirected) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.querySelector("#content");
+    if (!fresh) return;
+    const typing = content.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
+    if (!typing && fresh.textContent !== content.textContent) {
+      const place = [...content.querySelectorAll("a, button, summary")].indexOf(document.activeElement);
+      content.replaceChildren(...document.adoptNode(fresh).childNodes);
+      localTimes(content);
+      if (place >= 0) content.querySelectorAll("a, button, summary")[place]?.focus();
+    }
+  } catch {
+    // The server may be restarting: the next try finds it.
+  }
+  waitForChange();
+}
+function waitForChange() {
+  const mark = document.querySelector("#content [data-refresh]");
+  if (mark) setTimeout(refresh, mark.dataset.refresh * 1000);
+}
+document.addEventListener("DOMContentLoaded", waitForChange);
