@@ -48,7 +48,7 @@ TILES = [
     ("Active", "ok", "check", ("active",), "mail comes and goes"),
     ("Need you", "bad", "alert", ("reconnect", "misconfigured"), ""),
     ("Retrying", "warn", "retry", ("delayed", "throttled"), "by themselves"),
-    ("Wait for consent", "info", "hourglass", ("pending", "awaiting_admin"), "by owners and administrators"),
+    ("Wait for consent", "info", "hourglass", ("pending", "awaiting_admin"), "of people elsewhere"),
     ("Stopped", "off", "stop", ("suspended", "disconnected"), "by your people"),
 ]
 
@@ -159,7 +159,7 @@ def endings(apps: QuerySet[ProviderApp], now: datetime) -> list[Ending]:
 def first_steps(person: User, mine: Any, states: Counter[str]) -> list[Step]:
     """The four steps to the first mail; each ticks itself."""
     connected = sum(states.values()) - states["pending"] - states["disconnected"] > 0
-    first = mine(Mailbox).order_by("created_at").first()
+    first = mine(Mailbox).filter(token__isnull=False).order_by("-created_at").first()
     apps = reverse("admin:mailboxes_providerapp_changelist")
     has_app = mine(ProviderApp).exists()
     sandbox = mine(ProviderApp).filter(preset=ProviderApp.Preset.SANDBOX).exists()

@@ -68,8 +68,7 @@ class MailboxAdmin(TenantAdmin):
 
     @admin.display(description="mailbox", ordering="address")
     def mailbox(self, row: Mailbox) -> str:
-        person, _, domain = row.address.rpartition("@")
-        return format_html("{}<wbr>@{} <small>{}</small>", person, domain, row.tenant.name)
+        return format_html("{} <small>{}</small>", tags.soft(row.address), row.tenant.name)
 
     @admin.display(description="state", ordering="state")
     def state_pill(self, row: Mailbox) -> str:

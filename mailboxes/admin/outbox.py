@@ -58,7 +58,7 @@ class OutboxState(StateFilter):
 class OutboxAdmin(TenantAdmin):
     send_right: ClassVar[Right] = Right.OUTBOX_SEND
 
-    list_display = ("subject_line", "state_pill", "mailbox", "to_whom", "what", "when")
+    list_display = ("subject_line", "state_pill", "from_whom", "to_whom", "what", "when")
     list_filter = (OutboxState, "mailbox")
     list_select_related = ("mailbox__provider_app",)
     list_per_page = 50
@@ -80,10 +80,17 @@ class OutboxAdmin(TenantAdmin):
     def state_pill(self, row: OutboxMessage) -> str:
         return tags.pill(words.OUTBOX[row.state])
 
+    @admin.display(description="mailbox", ordering="mailbox__address")
+    def from_whom(self, row: OutboxMessage) -> str:
+        return tags.soft(row.mailbox.address)
+
     @admin.display(description="to")
     def to_whom(self, row: OutboxMessage) -> str:
         people = [each for kind in ("to", "cc", "bcc") for each in row.recipients.get(kind, [])]
-        return people[0] + (f" +{len(people) - 1}" if len(people) > 1 else "") if people else "–"
+        if not people:
+            return "–"
+        more = f" +{len(people) - 1}" if len(people) > 1 else ""
+        return format_html("{}{}", tags.soft(people[0]), more)
 
     @admin.display(description="what is going on")
     def what(self, row: OutboxMessage) -> str:

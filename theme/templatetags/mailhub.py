@@ -85,6 +85,13 @@ def size(octets: int | None) -> str:
 
 
 @register.filter
+def soft(address: str) -> SafeString:
+    """An address that breaks before its @, where a column is too narrow for it."""
+    name, at_sign, domain = address.rpartition("@")
+    return format_html("{}<wbr>{}{}", name, at_sign, domain) if at_sign else format_html("{}", address)
+
+
+@register.filter
 def kind(value: object) -> str:
     """What a fact's value is, so that a fragment can draw it: look, time or text."""
     if isinstance(value, Look):

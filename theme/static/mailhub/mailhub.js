@@ -35,6 +35,13 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// On a phone the tabs scroll sideways: the present one is brought into sight.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+    tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 32;
+  }
+});
+
 // Times are rendered in the server's zone; here they become the reader's: the exact time on hover, and whole dates.
 const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeStyle: "long" });
 const brief = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
