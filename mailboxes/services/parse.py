@@ -78,8 +78,10 @@ def parse(raw: bytes) -> Headers:
 
 def _end_of_headers(raw: bytes) -> int:
     """Where the empty line begins; the whole when there is none."""
-    ends = [end for end in (raw.find(b"\r\n\r\n"), raw.find(b"\n\n")) if end >= 0]
-    return min(ends, default=len(raw))
+    end = raw.find(b"\r\n\r\n")
+    end = len(raw) if end < 0 else end
+    bare = raw.find(b"\n\n", 0, end)  # no further: most messages hold none at all, and are long
+    return end if bare < 0 else bare
 
 
 def _fast(block: bytes) -> Headers | None:
