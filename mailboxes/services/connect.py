@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 
 import audit
 from mailboxes.errors import MailError, SignInRefused
-from mailboxes.models import ConnectLink, ConsentAttempt, Mailbox
+from mailboxes.models import ConnectLink, ConsentAttempt, Mailbox, Token
 from mailboxes.services import discovery, grants, live_test, switch, tokens
 from mailboxes.services.grants import Account, Stored
 from mailboxes.services.live_test import Check
@@ -114,37 +114,51 @@ def _prove(
     attempt: ConsentAttempt, stored: Stored, answer: Answer, before: switch.Before, actor: audit.Actor
 ) -> Connected:
     """Steps (d) and (e): the mail servers say whether this account opens this mailbox."""
-    mailbox, token = attempt.mailbox, stored.token
+    token = stored.token
     checks = _checks(attempt, stored, answer)
-    live_test.log(mailbox, checks, token.generation)
     deciding = checks[0]
-    if isinstance(deciding.error, SignInRefused):
-        with transaction.atomic():
-            switch.back(mailbox, before, actor)
-            if attempt.link_id:
-                ConnectLink.objects.filter(pk=attempt.link_id).update(used_at=None)
-        if stored.is_new:
-            grants.end_if_unused(token.pk, actor=actor)
-        raise Refused("wrong_account", deciding.text, account=token.account)
+    is_refused = isinstance(deciding.error, SignInRefused)
     with transaction.atomic():
-        switch.to_connected(mailbox, attempt, token, deciding.error, actor)
-        ConsentAttempt.objects.filter(pk=attempt.pk).update(outcome="connected")
-        audit.record(
-            "mailbox.connected",
-            actor=actor,
-            tenant_id=mailbox.tenant_id,
-            target=mailbox,
-            detail={
-                "attempt": str(attempt.pk),
-                "account": token.account,
-                "scopes": token.scopes,
-                "state": mailbox.state,
-                "checks": {check.name: check.text for check in checks},
-            },
-        )
+        # Read anew under its lock: polls, people and other consents went on while the mail server was asked.
+        mailbox = attempt.mailbox = Mailbox.objects.select_for_update().get(pk=attempt.mailbox_id)
+        live_test.log(mailbox, checks, token.generation)
+        is_ended = mailbox.state == Mailbox.State.DISCONNECTED
+        if is_refused and mailbox.token_id == token.pk:
+            switch.back(mailbox, before, actor)
+        if is_refused and attempt.link_id:
+            ConnectLink.objects.filter(pk=attempt.link_id).update(used_at=None)
+        if not is_refused and not is_ended:
+            _connected(attempt, token, checks, actor)
+    if is_refused and stored.is_new:
+        grants.end_if_unused(token.pk, actor=actor)
+    if is_refused:
+        raise Refused("wrong_account", deciding.text, account=token.account)
+    if is_ended:
+        grants.end_if_unused(token.pk, actor=actor)
+        raise Refused("disconnected")
     if before.token_id and before.token_id != token.pk:
         grants.end_if_unused(before.token_id, actor=actor)
     return Connected(attempt, checks)
+
+
+def _connected(attempt: ConsentAttempt, token: Token, checks: list[Check], actor: audit.Actor) -> None:
+    """Inside the caller's transaction."""
+    mailbox = attempt.mailbox
+    switch.to_connected(mailbox, attempt, token, checks[0].error, actor)
+    ConsentAttempt.objects.filter(pk=attempt.pk).update(outcome="connected")
+    audit.record(
+        "mailbox.connected",
+        actor=actor,
+        tenant_id=mailbox.tenant_id,
+        target=mailbox,
+        detail={
+            "attempt": str(attempt.pk),
+            "account": token.account,
+            "scopes": token.scopes,
+            "state": mailbox.state,
+            "checks": {check.name: check.text for check in checks},
+        },
+    )
 
 
 @sensitive_variables()

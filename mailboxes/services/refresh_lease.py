@@ -75,6 +75,7 @@ def take(token: Token) -> RefreshLease | None:
         free,
         due,
         pk=token.pk,
+        dead_reason="",  # ended since it was read: what is in memory is never sent again, and nothing stored for it
         generation=token.generation,
         request_sent_at=token.request_sent_at,
         answers_lost=token.answers_lost,

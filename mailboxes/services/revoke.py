@@ -14,7 +14,7 @@ def disconnect(mailbox: Mailbox, *, actor: audit.Actor, reason: str = "disconnec
     """What became of the permission, in words. A worker that holds the mailbox finds its lease gone and stops."""
     token_id = mailbox.token_id
     with transaction.atomic():
-        mailbox.refresh_from_db()
+        mailbox.refresh_from_db(from_queryset=Mailbox.objects.select_for_update())  # no poll moves it meanwhile
         token_id = mailbox.token_id or token_id
         if mailbox.state == Mailbox.State.DISCONNECTED and mailbox.token_id is None:
             return Ended(False, "It was disconnected before.")

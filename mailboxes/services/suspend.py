@@ -17,7 +17,7 @@ State = Mailbox.State
 def suspend(mailbox: Mailbox, *, actor: audit.Actor) -> bool:
     """False when it was stopped before. A worker that holds the mailbox finds its lease gone and stops."""
     with transaction.atomic():
-        mailbox.refresh_from_db()
+        mailbox.refresh_from_db(from_queryset=Mailbox.objects.select_for_update())  # no poll moves it meanwhile
         if mailbox.state in states.STOPPED:
             return False
         states.change(
@@ -36,7 +36,7 @@ def suspend(mailbox: Mailbox, *, actor: audit.Actor) -> bool:
 def resume(mailbox: Mailbox, *, actor: audit.Actor) -> bool:
     """False when it was not suspended. It goes on where its permission lets it: to work, or to wait for its owner."""
     with transaction.atomic():
-        mailbox.refresh_from_db()
+        mailbox.refresh_from_db(from_queryset=Mailbox.objects.select_for_update())  # no poll moves it meanwhile
         if mailbox.state != State.SUSPENDED:
             return False
         state, reason = _standing(mailbox)

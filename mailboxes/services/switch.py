@@ -59,12 +59,15 @@ def to_pending(mailbox: Mailbox, attempt: ConsentAttempt, token: Token, account:
 def back(mailbox: Mailbox, before: Before, actor: audit.Actor) -> None:
     """Inside the caller's transaction: as if nothing had been given."""
     columns = {name: value for name, value in before.columns.items() if getattr(mailbox, name) != value}
+    if columns.get("token_id") and not Token.objects.filter(pk=columns["token_id"]).exists():
+        columns["token_id"] = None  # ended meanwhile, as no mailbox pointed to it
     if columns:
+        stopped = mailbox.state == State.SUSPENDED
         states.change(
             mailbox,
-            before.state,
-            reason=before.reason,
-            detail=before.reason_detail,
+            mailbox.state if stopped else before.state,
+            reason=mailbox.reason if stopped else before.reason,
+            detail="" if stopped else before.reason_detail,
             actor=actor,
             next_poll_at=None,
             **columns,
@@ -92,6 +95,7 @@ def to_connected(
             failures=1,
             **columns,
         )
+    states.drop_lease(mailbox)  # a worker that reads by the permission of before stops
     _revive_siblings(mailbox, token, actor)
 
 
