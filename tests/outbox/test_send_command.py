@@ -30,11 +30,19 @@ def test_it_sends_and_tells_each_step(smtp: FaultySmtp, mailbox: Mailbox, tmp_pa
     text.write_text("Grüße\n")
 
     said = run(
-        "ANNA@contoso.example", "--to", "a@b.org", "--to", "c@d.org", "--subject", "Hi", "--text-file", str(text)
+        "ANNA@contoso.example",
+        "--to",
+        "a@b.org",
+        "--to",
+        "c@d.org, e@f.org",
+        "--subject",
+        "Hi",
+        "--text-file",
+        str(text),
     )
 
-    assert smtp.taken[0].recipients == ("a@b.org", "c@d.org")
-    for words in ("Queued as", "Connected: localhost", "Signed in", "Recipients accepted: 2 of 2", "Accepted", "Sent."):
+    assert smtp.taken[0].recipients == ("a@b.org", "c@d.org", "e@f.org")
+    for words in ("Queued as", "Connected: localhost", "Signed in", "Recipients accepted: 3 of 3", "Accepted", "Sent."):
         assert words in said
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 
 from accounts.models import Tenant
@@ -17,6 +19,7 @@ from mailboxes.services.deliver import claim_due, deliver
 from tests.outbox.conftest import Queue, connected_mailbox, stages
 from tests.outbox.faulty_smtp import FaultySmtp
 
+pytestmark = pytest.mark.both_databases
 State = OutboxMessage.State
 
 
@@ -40,6 +43,34 @@ def test_a_mailbox_is_claimed_by_one_worker_at_a_time(queue: Queue) -> None:
     later = queue()
     assert claim_due(now + timedelta(seconds=1), 10) == []
     assert send_lease.claim_one(later, now) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_dispatchers_beside_each_other_claim_each_mailbox_once(smtp: FaultySmtp, queue: Queue) -> None:
+    tenant = Tenant.objects.create(name="Fabrikam")
+    boxes = [connected_mailbox(smtp.port, f"p{n}@fabrikam.example", tenant=tenant) for n in range(20)]
+    for box in boxes:
+        queue(mailbox=box)
+        queue(mailbox=box)
+    at_once = threading.Barrier(3)
+    claims: list[send_lease.SendClaim] = []
+
+    def dispatch() -> None:
+        try:
+            at_once.wait(10)
+            claims.extend(claim_due(timezone.now(), 50))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=dispatch) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    claims.extend(claim_due(timezone.now(), 50))  # whom all three skipped
+
+    assert sorted(claim.mailbox_id for claim in claims) == sorted(box.pk for box in boxes)
+    assert sum(len(send_lease.leased(claim)) for claim in claims) == 40
 
 
 def test_a_ticket_is_good_for_one_job(queue: Queue) -> None:

@@ -16,6 +16,7 @@ from mailboxes import words
 from mailboxes.models import Mailbox, OutboxMessage, SendAttempt
 from mailboxes.services import outbox as outbox_service
 from mailboxes.services import send_lease
+from mailboxes.services.addresses import split_list
 from mailboxes.services.deliver import deliver
 from mailboxes.services.draft import Draft, DraftRefused
 from mailboxes.services.report_send import report
@@ -29,7 +30,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("address", help="the mailbox to send from")
-        parser.add_argument("--to", action="append", required=True, help="a recipient; may be given again")
+        parser.add_argument(
+            "--to", action="append", required=True, help="a recipient, or several with commas; may be given again"
+        )
         parser.add_argument("--subject", required=True)
         parser.add_argument("--text-file", metavar="F", help="the text, in UTF-8; “-” reads standard input")
         parser.add_argument("--tenant", metavar="SLUG", help="needed when several tenants have this address")
@@ -37,7 +40,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         mailbox = _mailbox(options["address"], options["tenant"])
-        draft = Draft(to=options["to"], subject=options["subject"], text=_text(options["text_file"]))
+        recipients = [entry for line in options["to"] for entry in split_list(line)]
+        draft = Draft(to=recipients, subject=options["subject"], text=_text(options["text_file"]))
         try:
             outbox = outbox_service.queue(mailbox, draft, actor=ACTOR)
         except DraftRefused as refusal:
