@@ -25,7 +25,15 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120  # the issue's promise; twelve of them is the rule
 STOP_SECONDS = 30
 _NOT_OURS = re.compile(r"MAILHUB_|DATABASE_URL|REDIS_URL|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|https?_proxy", re.I)
-_MARK = "\x1e"
+_SHELL = """
+import json, sys
+from django.db import connections
+for line in sys.stdin:
+    program, given = json.loads(line)
+    exec(program, given)
+    connections.close_all()
+    print(json.dumps(given["answer"], default=str), flush=True)
+"""
 
 T = TypeVar("T")
 
@@ -56,7 +64,8 @@ class Installation:
         own = {"MAILHUB_DATA": str(self.data), "MAILHUB_PORT": str(self.port), "MAILHUB_WEB_PROCESSES": "1"}
         self.environment = inherited | own | environment
         self._process: subprocess.Popen[bytes] | None = None
-        self._others: list[subprocess.Popen[bytes]] = []
+        self._shell: subprocess.Popen[str] | None = None
+        self._others: list[subprocess.Popen[Any]] = []
 
     def __enter__(self) -> Installation:
         try:
@@ -120,6 +129,7 @@ class Installation:
         for other in self._others:
             other.wait(STOP_SECONDS)
         self._others.clear()
+        self._shell = None
         process, self._process = self._process, None
         family = descendants(process.pid)
         began = time.monotonic()
@@ -212,14 +222,18 @@ class Installation:
 
     def shell(self, program: str, **given: Any) -> Any:
         """Runs `program` in a process of this installation, with `given` as its variables; answers its `answer`."""
-        lines = [
-            "import json",
-            f"globals().update(json.loads({json.dumps(given)!r}))",
-            program,
-            f"print({_MARK!r} + json.dumps(answer, default=str))",
-        ]
-        said = self.manage("shell", "--no-imports", "-c", "\n".join(lines))
-        return json.loads(said.rpartition(_MARK)[2])
+        if self._shell is None:
+            self._shell = subprocess.Popen(
+                [sys.executable, "manage.py", "shell", "--no-imports", "-c", _SHELL],
+                cwd=ROOT, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            self._others.append(self._shell)
+        assert self._shell.stdin and self._shell.stdout
+        self._shell.stdin.write(json.dumps([program, given]) + "\n")
+        self._shell.stdin.flush()
+        said = self._shell.stdout.readline()
+        assert said, "the program broke; see its traceback above"
+        return json.loads(said)
 
 
 def is_alive(pid: int) -> bool:

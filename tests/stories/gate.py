@@ -53,9 +53,12 @@ class Gate:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        await asyncio.gather(
-            self._hand_on(reader, there_writer, held=False), self._hand_on(there_reader, writer, held=True)
-        )
+        with contextlib.suppress(asyncio.CancelledError):  # asyncio would complain of a connection that is cancelled
+            await asyncio.gather(
+                self._hand_on(reader, there_writer, held=False), self._hand_on(there_reader, writer, held=True)
+            )
+        writer.close()
+        there_writer.close()
 
     async def _hand_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, held: bool) -> None:
         said = 0

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -30,12 +30,16 @@ class Stage(RealWorld):
         self.chance = random.Random(SEED)
 
     def __enter__(self) -> Self:
+        self.gate.__enter__()
         super().__enter__()
-        self._running.enter_context(self.gate)
         self.imap_port = self.gate.port
         self.register()
         self.connect()
         return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self.gate.__exit__()
 
     def begin_to_sync(self) -> tuple[int, int]:
         """New letters; a worker and its process that hang in the middle of fetching them."""
