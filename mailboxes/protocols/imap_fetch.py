@@ -101,7 +101,7 @@ def _read_quickly(pieces: list[Piece]) -> Fetched | None:
                     return None
                 fetched.raw = raw if value[:1] == b"{" else None
             else:
-                fetched.email_id = value.decode("ascii", "replace")
+                fetched.email_id = _word(value)
         if part[position:] != (b")" if final else b""):
             return None
         position = 0
@@ -139,7 +139,7 @@ def _take(fetched: Fetched, key: bytes, value: Any) -> None:
         fetched.modseq = value[0]
     elif key in (b"EMAILID", b"X-GM-MSGID"):
         value = value[0] if isinstance(value, tuple) and value else value
-        fetched.email_id = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")
+        fetched.email_id = _word(value) if isinstance(value, bytes) else str(value or "")
     elif key.startswith(b"BODY[") and value is not None:
         fetched.raw = value if isinstance(value, bytes) else str(value).encode()
 
@@ -147,8 +147,13 @@ def _take(fetched: Fetched, key: bytes, value: Any) -> None:
 @lru_cache(maxsize=2048)
 def _flags(words: bytes) -> tuple[str, ...]:
     """Sorted, each once; `\\Recent` is left out: it is the session's, not the message's."""
-    names = {word.decode("utf-8", "replace") for word in words.split()}
+    names = {_word(word) for word in words.split()}
     return tuple(sorted(name for name in names if name.lower() != "\\recent"))
+
+
+def _word(word: bytes) -> str:
+    """As text that a database takes: PostgreSQL refuses NUL, in JSON too."""
+    return word.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
 def internaldate(text: bytes) -> dt.datetime | None:

@@ -11,7 +11,7 @@ from typing import Any
 from imapclient import imap_utf7
 
 from mailboxes.errors import ProtocolFault
-from mailboxes.protocols.imap_wire import Piece, Response, parsed
+from mailboxes.protocols.imap_wire import Piece, Response, can_be_quoted, parsed
 
 MAX_FOLDERS = 20_000
 
@@ -67,7 +67,8 @@ class FolderInfo:
 
     @property
     def selectable(self) -> bool:
-        return not self.attributes & {"\\noselect", "\\nonexistent"}
+        """Not where the name has bytes that no command of ours can say (RFC 3501 names are seven-bit)."""
+        return not self.attributes & {"\\noselect", "\\nonexistent"} and can_be_quoted(self.wire_name)
 
 
 def read_list(response: Response) -> FolderInfo | None:
@@ -84,7 +85,9 @@ def _read_list(pieces: tuple[Piece, ...]) -> FolderInfo | None:
     if not wire_name or len(wire_name) > 1000:
         return None
     attributes = frozenset(_as_bytes(word).decode("ascii", "replace").lower() for word in parts[1])
-    delimiter = _as_bytes(parts[2]).decode("ascii", "replace")[:4] if parts[2] is not None else ""
+    delimiter = (
+        _as_bytes(parts[2]).decode("ascii", "replace").replace("\0", "\ufffd")[:4] if parts[2] is not None else ""
+    )
     name = decode_name(wire_name)
     role = next((_BY_ATTRIBUTE[word] for word in sorted(attributes) if word in _BY_ATTRIBUTE), "")
     return FolderInfo(name, wire_name, delimiter, attributes, "inbox" if name == "INBOX" else role)

@@ -128,9 +128,14 @@ class Wire:
         raise ProtocolFault("a command is answered without end")
 
 
+def can_be_quoted(text: str | bytes) -> bool:
+    text = text.decode("ascii", "replace") if isinstance(text, bytes) else text
+    return not _UNQUOTABLE.search(text)
+
+
 def quoted(text: str | bytes) -> bytes:
     """A quoted string (RFC 3501, 4.3). Raises ProtocolFault on what may not stand in one."""
     text = text.decode("ascii", "replace") if isinstance(text, bytes) else text
-    if _UNQUOTABLE.search(text):
+    if not can_be_quoted(text):
         raise ProtocolFault("a name that cannot be sent")
     return b'"' + text.replace("\\", "\\\\").replace('"', '\\"').encode("ascii") + b'"'

@@ -25,9 +25,13 @@ WINDOW = 2000  # UIDs whose sizes are asked for at once
 SECONDS = 300.0  # for one window; the wire's own limit of silence is far below
 FIRST_RETRY = timedelta(minutes=1)
 LAST_RETRY = timedelta(days=1)
+GREATEST_SIZE = 2**31 - 1  # of the column; what a server says of a size is only believed so far
 
 # Exchange hands out a text of its own in place of a message that it cannot convert (PROVIDERS.md, Microsoft).
-_PLACEHOLDER = re.compile(rb"Retrieval using the IMAP4 protocol failed for the following message")
+# Only as its subject or first words: a letter that quotes the text is a letter.
+_PLACEHOLDER = re.compile(
+    rb"(?:\A|\n)(?:Subject:[ \t]*|\r?\n\s*)Retrieval using the IMAP4 protocol failed for the following message", re.I
+)
 _PLACEHOLDER_SIZE = 8192  # bytes; only a short message can be one
 
 Marks = Callable[[Sequence[int]], dict[str, Any]]
@@ -135,7 +139,7 @@ def _message(mailbox: Mailbox, folder: Folder, fetched: Fetched) -> Message:
         search_text=headers.search_text,
         date=headers.date or fetched.internaldate or timezone.now(),
         internal_date=fetched.internaldate,
-        size=len(raw) if mailbox.keep == Mailbox.Keep.FULL else fetched.size or len(raw),
+        size=len(raw) if mailbox.keep == Mailbox.Keep.FULL else min(fetched.size or len(raw), GREATEST_SIZE),
         flags=list(fetched.flags or ()),
         has_attachments=headers.has_attachments,
         emailid=fetched.email_id[:255],
@@ -146,7 +150,10 @@ def _message(mailbox: Mailbox, folder: Folder, fetched: Fetched) -> Message:
 
 def _is_placeholder(fetched: Fetched) -> bool:
     raw = fetched.raw or b""
-    return len(raw) < _PLACEHOLDER_SIZE and _PLACEHOLDER.search(raw) is not None
+    if len(raw) >= _PLACEHOLDER_SIZE:
+        return False
+    head, gap, text = raw.partition(b"\r\n\r\n")
+    return _PLACEHOLDER.search(head + gap + text.lstrip()[:200].partition(b"\n")[0]) is not None
 
 
 def _owe(folder: Folder, owed: dict[int, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from mailboxes import errors
 from mailboxes.models import FetchDebt, Folder, Mailbox
 from mailboxes.protocols.deadline import Deadline
 from mailboxes.protocols.imap import ImapSession
@@ -13,7 +14,6 @@ from mailboxes.services import chunks
 from mailboxes.services.turn import Turn
 
 AT_ONCE = 500
-SECONDS = 60.0
 IN_PARTS_AFTER = 3  # tries in vain
 
 
@@ -36,8 +36,14 @@ def repay(turn: Turn, session: ImapSession, folder: Folder, now: datetime) -> bo
     for uid in stubborn:
         if not turn.goes_on():
             return False
-        session.deadline = Deadline(SECONDS)
-        chunks.store(turn, folder, _in_parts(session, uid), {})
+        session.deadline = Deadline(chunks.SECONDS)
+        try:
+            chunk = _in_parts(session, uid)
+        except (errors.ProtocolFault, errors.ConnectionLost):
+            # Its parts break the line too: put off like any other try in vain, or every poll would end here.
+            chunks.store(turn, folder, Chunk((uid,), [], [uid]), {})
+            raise
+        chunks.store(turn, folder, chunk, {})
     return chunks.fetch(turn, session, folder, [uid for uid in tries if uid not in stubborn], lambda _: {})
 
 

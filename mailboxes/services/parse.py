@@ -21,6 +21,7 @@ LONGEST_BLOCK = 32 * 1024  # bytes of headers for the fast parser, whose time gr
 LONGEST_FIELD = 16 * 1024  # bytes of one field for the standard library
 MOST_HEADERS = 1024 * 1024  # bytes that are searched for fields at all
 LONGEST_LINE = 998  # characters of the columns (RFC 5322, 2.1.1)
+LONGEST_IDENTIFIER = 998  # bytes: it is indexed, and an index entry of PostgreSQL holds 2,704
 LONGEST_NAME = 300
 LONGEST_ADDRESS = 320
 
@@ -174,7 +175,8 @@ def _address(name: str, address: str) -> Address:
 def _identifier(value: str) -> str:
     """The first <…> of Message-ID or In-Reply-To, else what stands there."""
     found = _IDENTIFIER.search(value)
-    return _clean(found[0] if found else value)
+    text = _clean(found[0] if found else value)
+    return text.encode()[:LONGEST_IDENTIFIER].decode(errors="ignore")
 
 
 def _date(value: str) -> datetime | None:

@@ -90,9 +90,7 @@ def _look(turn: Turn, session: ImapSession, folder: Folder, info: FolderInfo, *,
             return
         opened = session.examine(folder.name)
     except errors.CommandRefused as error:
-        if folder.role == Folder.Role.INBOX:
-            raise
-        log.info("mailbox %s: a folder cannot be opened: %s", turn.mailbox.pk, error.detail)
+        _pass_over(turn, folder, error)
         return
     if folder.uidvalidity == 0:
         renumber.begin(turn, folder, opened, 0 if opened.uidnext else max(session.uids(), default=0))
@@ -105,6 +103,13 @@ def _look(turn: Turn, session: ImapSession, folder: Folder, info: FolderInfo, *,
     if compare.is_due(folder, opened, now) and not compare.compare(turn, session, folder, opened):
         return
     _note_seen(turn, folder, opened, now)
+
+
+def _pass_over(turn: Turn, folder: Folder, error: errors.CommandRefused) -> None:
+    """A folder that cannot be opened (any more) does not hold up the others; a mailbox without its inbox is no mailbox."""
+    if folder.role == Folder.Role.INBOX:
+        raise error
+    log.info("mailbox %s: a folder cannot be opened: %s", turn.mailbox.pk, error.detail)
 
 
 def _moved(folder: Folder, status: FolderStatus, now: datetime) -> bool:
@@ -147,7 +152,12 @@ def _fetch_new(turn: Turn, session: ImapSession, folder: Folder, opened: FolderS
 def _fill_back(turn: Turn, session: ImapSession, folder: Folder) -> None:
     """All below the backfill's mark, newest first."""
     session.deadline = Deadline(SECONDS)
-    if session.examine(folder.name).uidvalidity != folder.uidvalidity:
+    try:
+        opened = session.examine(folder.name)
+    except errors.CommandRefused as error:
+        _pass_over(turn, folder, error)
+        return
+    if opened.uidvalidity != folder.uidvalidity:
         turn.unfinished = True
         return
     mark = folder.backfill_uid or 1

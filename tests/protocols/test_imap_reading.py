@@ -8,6 +8,7 @@ import datetime as dt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imapclient import imap_utf7
 
 from mailboxes.errors import ProtocolFault
 from mailboxes.protocols import imap_fetch
@@ -162,7 +163,7 @@ def test_names_are_decoded_when_they_lead_back_to_the_wire(wire: bytes, name: st
 
 
 def folder(name: str, *attributes: str, role: str = "", delimiter: str = "/") -> FolderInfo:
-    return FolderInfo(name, name.encode(), delimiter, frozenset(attributes), role)
+    return FolderInfo(name, bytes(imap_utf7.encode(name)), delimiter, frozenset(attributes), role)
 
 
 def test_exchanges_names_tell_the_roles_that_no_attribute_tells() -> None:

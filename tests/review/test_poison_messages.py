@@ -1,0 +1,165 @@
+"""One message, flag or folder that cannot be read or stored never holds up the others."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from mailboxes.models import FetchDebt, Folder, Mailbox, Message
+from mailboxes.services import bodies
+from tests.servers.dovecot import Dovecot
+from tests.servers.scripted import Line
+from tests.sync.conftest import Look, dovecot, introspection, look, packs, reachable  # noqa: F401 - fixtures
+from tests.sync.mail import connected_mailbox, message
+from tests.sync.odd_server import OddServer
+
+pytestmark = [pytest.mark.usefixtures("db", "reachable", "packs"), pytest.mark.both_databases]
+
+
+def at(port: int) -> Mailbox:
+    return connected_mailbox(imap={"host": "localhost", "port": port, "security": "tls"})
+
+
+def stored(mailbox: Mailbox) -> dict[int, bytes]:
+    rows = Message.objects.filter(mailbox=mailbox, gone_at=None, uid__isnull=False).select_related("body__pack")
+    return {row.uid: bodies.read(row.body) for row in rows if row.uid and row.body}
+
+
+def time_comes() -> None:
+    FetchDebt.objects.update(next_try_at=timezone.now() - timedelta(seconds=1))
+
+
+class BreaksAlways(OddServer):
+    """Hangs up in the middle of one message, whatever part of it is asked for."""
+
+    def _fetch(self, line: Line, uid: int, items: bytes) -> bool:
+        if uid == self.breaks_at and b"BODY.PEEK" in items:
+            line.send(b"* 1 FETCH (UID %d BODY[] {1000}\r\nhalf of it" % uid)
+            return False
+        return super()._fetch(line, uid, items)
+
+
+def test_a_message_that_always_breaks_the_line_does_not_fail_every_poll_for_ever(dovecot: Dovecot, look: Look) -> None:  # noqa: F811
+    server = BreaksAlways({1: message(1), 2: message(2)}, breaks_at=1, folders=("INBOX", "Projects"))
+    with server.over_tls(dovecot) as running:
+        mailbox = at(running.port)
+        for _ in range(8):
+            time_comes()
+            look(mailbox)
+        before = FetchDebt.objects.order_by("-tries").first()
+        assert before
+        for _ in range(3):  # nobody touches the debts: most polls must end well
+            run = look(mailbox)
+
+    assert run.state == "done", run.detail
+    assert all(folder.last_synced_at for folder in Folder.objects.filter(mailbox=mailbox))
+
+
+def test_an_endless_message_id_is_stored(dovecot: Dovecot, look: Look) -> None:  # noqa: F811
+    """An index entry of PostgreSQL holds at most 2,704 bytes."""
+    rng = random.Random(1)
+    long = "".join(chr(rng.randrange(0x4E00, 0x9FFF)) for _ in range(1500))
+    bad = b"Message-ID: <" + long.encode() + b"@x>\r\nSubject: x\r\n\r\nbody\r\n"
+    server = OddServer({1: message(1), 2: bad, 3: message(3)})
+    with server.over_tls(dovecot) as running:
+        mailbox = at(running.port)
+        run = look(mailbox)
+
+    assert run.state == "done", run.detail
+    assert stored(mailbox) == server.messages
+
+
+class OddFlags(OddServer):
+    flags = b"a\x00b \xff\xfe"
+
+    def _fetch(self, line: Line, uid: int, items: bytes) -> bool:
+        class Wrapped:
+            def say(self, *lines: bytes) -> None:
+                line.say(*(one.replace(b"FLAGS ()", b"FLAGS (" + OddFlags.flags + b")") for one in lines))
+
+            def send(self, data: bytes) -> None:
+                line.send(data.replace(b"FLAGS ()", b"FLAGS (" + OddFlags.flags + b")"))
+
+        return super()._fetch(Wrapped(), uid, items)  # type: ignore[arg-type]
+
+
+def test_flags_with_characters_that_no_database_takes_are_stored_without_them(dovecot: Dovecot, look: Look) -> None:  # noqa: F811
+    server = OddFlags({1: message(1)})
+    with server.over_tls(dovecot) as running:
+        mailbox = at(running.port)
+        run = look(mailbox)
+
+    assert run.state == "done", run.detail
+    assert stored(mailbox) == server.messages
+
+
+def test_a_folder_whose_name_cannot_be_said_does_not_hold_up_the_others(dovecot: Dovecot, look: Look) -> None:  # noqa: F811
+    server = OddServer({1: message(1)}, folders=("INBOX", "Entwürfe 2024", "Zebra"))
+    with server.over_tls(dovecot) as running:
+        mailbox = at(running.port)
+        run = look(mailbox)
+
+    assert run.state == "done", run.detail
+    assert Message.objects.filter(folder__name="Zebra").count() == 1
+
+
+def test_a_letter_that_quotes_the_placeholder_is_stored(dovecot: Dovecot, look: Look) -> None:  # noqa: F811
+    letter = (
+        b"From: a@example.org\r\nSubject: Help!\r\nMessage-ID: <1@x>\r\n\r\nOur gateway says:\r\n"
+        b"> Retrieval using the IMAP4 protocol failed for the following message: 17\r\nWhat now?\r\n"
+    )
+    server = OddServer({1: letter})
+    with server.over_tls(dovecot) as running:
+        mailbox = at(running.port)
+        look(mailbox)
+        for _ in range(6):
+            time_comes()
+            look(mailbox)
+
+    assert stored(mailbox) == server.messages
+
+
+class ClosesFolder(OddServer):
+    """A folder that can no longer be opened, as when a share was taken back."""
+
+    refused = ""
+
+    def serve(self, line: Line) -> None:
+        original = line.hear
+
+        def hear() -> bytes:
+            said = original()
+            while self.refused and b'EXAMINE "' + self.refused.encode() in said:
+                line.say(said.split(b" ")[0] + b" NO [NOPERM] taken back")
+                said = original()
+            return said
+
+        line.hear = hear  # type: ignore[method-assign]
+        super().serve(line)
+
+
+def test_a_folder_that_was_closed_to_us_does_not_stop_the_backfill_of_the_others(dovecot: Dovecot, look: Look) -> None:  # noqa: F811
+    server = ClosesFolder({uid: message(uid) for uid in range(1, 6)}, folders=("INBOX", "Alpha", "Beta"))
+    with server.over_tls(dovecot) as running:
+        mailbox = at(running.port)
+        look(mailbox)
+        Message.objects.all().delete()
+        Folder.objects.filter(mailbox=mailbox).update(backfill_uid=6, message_count=0)
+        Mailbox.objects.filter(pk=mailbox.pk).update(message_count=0)
+        server.refused = "Alpha"
+        run = look(mailbox)
+
+    assert run.state == "done", run.detail
+    assert Message.objects.filter(folder__name="Beta").count() == 5
+
+
+def test_an_empty_message_is_stored_and_read_back(dovecot: Dovecot, look: Look) -> None:  # noqa: F811
+    server = OddServer({1: b"", 2: b"\r\n", 3: message(3)})
+    with server.over_tls(dovecot) as running:
+        mailbox = at(running.port)
+        assert look(mailbox).state == "done"
+
+    assert stored(mailbox) == server.messages
