@@ -81,7 +81,7 @@ def _read_quickly(pieces: list[Piece]) -> Fetched | None:
         return None
     fetched = Fetched(0)
     position = head.end()
-    for part, final in ((text, not tail), (tail, True)):
+    for part, final in ((text, False), (tail, True)) if tail else ((text, True),):
         while found := _ITEM.match(part, position):
             position = found.end()
             key = found[found.lastindex - 1].upper() if found.lastindex else b""

@@ -12,7 +12,7 @@ from imapclient import imap_utf7
 
 from mailboxes.errors import ProtocolFault
 from mailboxes.protocols import imap_fetch
-from mailboxes.protocols.imap_fetch import chunks_by_size, internaldate, read_fetch, read_uid_set, uid_sets
+from mailboxes.protocols.imap_fetch import Fetched, chunks_by_size, internaldate, read_fetch, read_uid_set, uid_sets
 from mailboxes.protocols.imap_folders import FolderInfo, decode_name, read_list, read_status, with_roles
 from mailboxes.protocols.imap_wire import Piece, Response, quoted
 
@@ -63,6 +63,24 @@ def test_every_servers_shape_is_read_quickly_and_both_ways_agree(server: str) ->
     assert (quick.uid, quick.raw, quick.flags, quick.size) == (7, b"a)\r\n ", ("\\Seen",), 5)
     assert quick.internaldate == dt.datetime(2026, 11, 21, 12, 0, 45, tzinfo=dt.UTC)
     assert quick.email_id == {"Google": "1278455344230334865", "RFC 8474": "M6d99"}.get(server, "")
+
+
+@pytest.mark.parametrize(
+    ("piece", "told"),
+    [
+        (b"1 FETCH (UID 7 RFC822.SIZE 9)", Fetched(7, size=9)),
+        (b"1 FETCH (UID 7 FLAGS (\\Seen \\Recent))", Fetched(7, flags=("\\Seen",))),
+        (b"1 FETCH (FLAGS () MODSEQ (12) UID 7)", Fetched(7, flags=(), modseq=12)),
+        (b"1 FETCH (UID 7 BODY[] NIL)", Fetched(7)),
+    ],
+)
+def test_an_answer_without_a_literal_is_read_quickly_too(piece: bytes, told: Fetched) -> None:
+    assert imap_fetch._read_quickly([piece]) == told == imap_fetch._read_slowly([piece])
+
+
+@pytest.mark.parametrize("piece", [b"1 FETCH (UID 7 RFC822.SIZE 9", b"1 FETCH (UID 7 FLAGS ()))", b"1 FETCH ()"])
+def test_half_an_answer_is_left_to_the_full_parser(piece: bytes) -> None:
+    assert imap_fetch._read_quickly([piece]) is None
 
 
 @pytest.mark.parametrize(
