@@ -74,7 +74,7 @@ class OutboxAdmin(TenantAdmin):
 
     @admin.display(description="subject", ordering="subject")
     def subject_line(self, row: OutboxMessage) -> str:
-        return str(row)
+        return row.title
 
     @admin.display(description="state", ordering="state")
     def state_pill(self, row: OutboxMessage) -> str:
@@ -95,7 +95,7 @@ class OutboxAdmin(TenantAdmin):
     @admin.display(description="what is going on")
     def what(self, row: OutboxMessage) -> str:
         reason = words_for_outbox(row)
-        return reason.brief if reason else format_html('<span class="muted only-wide">–</span>')
+        return reason.brief if reason else tags.NOTHING
 
     @admin.display(description="queued", ordering="queued_at")
     def when(self, row: OutboxMessage) -> str:
@@ -168,7 +168,7 @@ class OutboxAdmin(TenantAdmin):
             "original": row,
             "outbox": row,
             "look": words.OUTBOX[row.state],
-            "title": str(row),
+            "title": row.title,
             "listing": "Outbox",
             "banner": banner(row),
             "tries": tries(attempts),
