@@ -38,29 +38,34 @@ class Deadline:
         return f"Deadline({self.at - time.monotonic():.3f} s left)"
 
 
+def _arm(sock: TimedConnection) -> None:
+    """Bounds the next step. Setting a time-out is a system call, even to what it is already: spared in bulk transfers,
+    where the deadline is further away than the longest silence."""
+    seconds = min(sock.deadline.left(), sock.silence)
+    if sock.gettimeout() != seconds:
+        sock.settimeout(seconds)
+
+
 class TimedSocket(socket.socket):
     """A TCP socket whose every step is bounded by `deadline`, and by `silence` (seconds without a byte)."""
 
     deadline: Deadline
     silence: float = LONGEST_SILENCE
 
-    def _arm(self) -> None:
-        self.settimeout(min(self.deadline.left(), self.silence))
-
     def connect(self, address: Any) -> None:
-        self._arm()
+        _arm(self)
         super().connect(address)
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
-        self._arm()
+        _arm(self)
         return super().recv(bufsize, flags)
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
-        self._arm()
+        _arm(self)
         return super().recv_into(buffer, nbytes, flags)
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
-        self._arm()  # Python bounds the whole of sendall by it, not each piece
+        _arm(self)  # Python bounds the whole of sendall by it, not each piece
         super().sendall(data, flags)
 
 
@@ -70,19 +75,16 @@ class TimedTlsSocket(ssl.SSLSocket):
     deadline: Deadline
     silence: float = LONGEST_SILENCE
 
-    def _arm(self) -> None:
-        self.settimeout(min(self.deadline.left(), self.silence))
-
     def do_handshake(self, block: bool = False) -> None:
-        self._arm()
+        _arm(self)
         super().do_handshake(block)
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
-        self._arm()
+        _arm(self)
         return super().read(len, buffer)
 
     def send(self, data: ReadableBuffer, flags: int = 0) -> int:
-        self._arm()  # SSLSocket.sendall calls this piece by piece
+        _arm(self)  # SSLSocket.sendall calls this piece by piece
         return super().send(data, flags)
 
 
