@@ -21,7 +21,7 @@ from mailboxes.models.secret_field import SecretUnreadable
 from mailboxes.services import packs
 
 KEY_GENERATION = 1
-LEVEL = 3  # of zstd
+LEVEL = 1  # of zstd: 3 takes a third longer and makes packs smaller by 0.4 %, as mail is mostly base64
 _NONCE = 12  # bytes
 
 
