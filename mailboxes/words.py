@@ -141,8 +141,8 @@ REASONS: dict[str, Reason] = {
     ),
     "discovery_changed": Reason(
         "The provider's endpoints changed",
-        "{provider} now announces other endpoints than those pinned in “{app}”. Nothing secret is sent there until somebody "
-        "has looked at it.",
+        "{provider} now announces other endpoints than those pinned in “{app}”. Nothing secret is sent there until "
+        "somebody has looked at it and enters the client secret again.",
         "admin",
         "Open the provider app",
         "provider_app",

@@ -222,7 +222,8 @@ TIME_FORMAT = "H:i"
 # Work ----------------------------------------------------------------------------------------------------------------
 MAILHUB_POLL_LEASE = timedelta(seconds=env.number("MAILHUB_POLL_LEASE_SECONDS", 600, least=5))
 MAILHUB_SEND_LEASE = timedelta(seconds=env.number("MAILHUB_SEND_LEASE_SECONDS", 600, least=5))
-MAILHUB_REFRESH_LEASE = timedelta(seconds=env.number("MAILHUB_REFRESH_LEASE_SECONDS", 60, least=5))
+# It outlasts the request it stands for (http.TOTAL, 20 s), or two processes would send the same refresh token.
+MAILHUB_REFRESH_LEASE = timedelta(seconds=env.number("MAILHUB_REFRESH_LEASE_SECONDS", 60, least=30))
 MAILHUB_POLL_INTERVAL = timedelta(seconds=env.number("MAILHUB_POLL_INTERVAL_SECONDS", 60, least=1))
 
 # Logs: one line an event on standard error; paths with secrets are redacted in mailhub/request_log.py -----------------

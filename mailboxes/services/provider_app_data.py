@@ -42,7 +42,7 @@ def apply(app: ProviderApp, data: Mapping[str, Any], *, is_new: bool) -> None:
         raise ValidationError(faults)
     if data.get("flow") == "service_account":
         raise ValidationError({"flow": "Service accounts are not supported yet."})
-    provider = discovery.facts(app)
+    provider, issuer = discovery.facts(app), app.issuer
     take("name", _text("name", 80))
     take("flow", _one_of(ProviderApp.Flow.values, ProviderApp.Flow.AUTHORIZATION_CODE))
     take("issuer", _issuer(provider))
@@ -59,6 +59,8 @@ def apply(app: ProviderApp, data: Mapping[str, Any], *, is_new: bool) -> None:
             faults["client_secret"] = "This cannot be a client secret."  # noqa: S105
         else:
             app.client_secret = secret  # type: ignore[assignment]  # wrapped and hidden at once by its descriptor
+    elif not is_new and app.issuer != issuer and not provider.locked_hosts:
+        faults["client_secret"] = "Enter the client secret again: from now on it goes to another issuer."  # noqa: S105
     elif is_new:
         faults["client_secret"] = "A client secret is needed: else anybody could pose as this client."  # noqa: S105
     if faults:

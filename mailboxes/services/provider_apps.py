@@ -48,15 +48,20 @@ def create(tenant: Tenant, data: Mapping[str, Any], *, actor: audit.Actor, pk: A
 
 
 def change(app: ProviderApp, data: Mapping[str, Any], *, actor: audit.Actor) -> ProviderApp:
-    """Changes the fields that `data` holds; saving pins the hosts anew. Raises ValidationError.
+    """Changes the fields that `data` holds. Raises ValidationError.
 
-    A stored token never follows: another issuer, client or mail server ends the permissions given for the old one.
+    Changed hosts are pinned anew only when the client secret is entered again: who does not know it cannot have it sent
+    elsewhere. A stored token never follows: another issuer, host, client or mail server ends the permissions given for
+    the old one.
     """
-    before, places = provider_app_data.shown(app), _places(app)
+    before, places, hosts = provider_app_data.shown(app), _places(app), set(app.pinned_hosts)
     provider_app_data.apply(app, data, is_new=False)
+    if app.issuer != before["issuer"]:
+        app.discovery, app.discovered_at, app.pinned_hosts = None, None, []
+    accepts_hosts = app.reason == "discovery_changed" and bool(data.get("client_secret"))
     app.reason = app.reason_detail = ""
-    _discover(app)
-    moved = places != _places(app)
+    _discover(app, accepts_hosts=accepts_hosts)
+    moved = places != _places(app) or not (discovery.facts(app).locked_hosts or hosts >= set(app.pinned_hosts))
     with transaction.atomic():
         provider_app_data.require_free_name(app)
         app.save()
@@ -91,7 +96,7 @@ def delete(app: ProviderApp, *, actor: audit.Actor) -> None:
 def refresh_discovery(app: ProviderApp, *, actor: audit.Actor = audit.SYSTEM) -> bool:
     """Look at the provider's metadata again ("Check now"); True when all is well. The row says what is not.
 
-    Hosts that differ from the pinned ones stop the app and its mailboxes until somebody saves it.
+    Hosts that differ from the pinned ones stop the app and its mailboxes until somebody saves it with the client secret.
     """
     before = app.reason
     _discover(app)
@@ -142,7 +147,7 @@ def ensure_sandbox_app(tenant: Tenant) -> ProviderApp | None:
     return create(tenant, data, actor=audit.SYSTEM)
 
 
-def _discover(app: ProviderApp) -> None:
+def _discover(app: ProviderApp, *, accepts_hosts: bool = False) -> None:
     """Fills in the discovery's columns; unsaved. Never raises: what went wrong becomes the app's reason."""
     app.checked_at = timezone.now()
     provider = discovery.facts(app)
@@ -157,7 +162,8 @@ def _discover(app: ProviderApp) -> None:
         ):
             app.reason, app.reason_detail = error.reason, error.detail
         return
-    if strangers := discovery.strangers(app, found) if app.pinned_hosts or provider.locked_hosts else []:
+    is_pinned = provider.locked_hosts or (app.pinned_hosts and not accepts_hosts)
+    if strangers := discovery.strangers(app, found) if is_pinned else []:
         app.reason, app.reason_detail = "discovery_changed", ", ".join(strangers)[:500]
         return
     app.discovery, app.discovered_at = found, app.checked_at

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Q
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -26,6 +27,7 @@ from mailboxes.services.token_endpoint import Answer, Endpoint
 
 LONGEST_WAIT = timedelta(seconds=5)  # of a person's request
 GLANCE = 0.05  # seconds between two looks at a token that somebody else renews
+STORE_PAUSES = (0.1, 0.5, 2.0, 5.0)  # seconds between tries to store an answer; the fence says when it is too late
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def _refresh(token: Token, lease: RefreshLease) -> Bearer:
     try:
         answer, used = _ask(token, lease)
         columns = _columns(token, answer, used)
-        refresh_outcome.store(token, lease, answer, columns)
+        _store(token, lease, answer, columns)
     except LeaseLost:
         raise TokenBusy(retry_after=timedelta(seconds=1)) from None
     except MailError as error:
@@ -192,6 +194,19 @@ def _refresh(token: Token, lease: RefreshLease) -> Bearer:
         lease.give_back()
         raise
     return Bearer(answer.access_token, lease.generation + 1, answer.expires_at)
+
+
+@sensitive_variables()
+def _store(token: Token, lease: RefreshLease, answer: Answer, columns: dict[str, object]) -> None:
+    """A database that stumbles (restarted, locked) is asked again: of a rotated refresh token there is no other copy."""
+    for pause in STORE_PAUSES:
+        try:
+            return refresh_outcome.store(token, lease, answer, columns)
+        except (OperationalError, InterfaceError):
+            if not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()
+            time.sleep(pause)
+    return refresh_outcome.store(token, lease, answer, columns)
 
 
 @sensitive_variables()
