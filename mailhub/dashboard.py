@@ -161,7 +161,7 @@ def first_steps(person: User, mine: Any, states: Counter[str]) -> list[Step]:
     connected = sum(states.values()) - states["pending"] - states["disconnected"] > 0
     first = mine(Mailbox).filter(token__isnull=False).order_by("-created_at").first()
     apps = reverse("admin:mailboxes_providerapp_changelist")
-    has_app = mine(ProviderApp).exists()
+    has_app, may_register = mine(ProviderApp).exists(), person.tenants_with(Right.PROVIDERAPPS_CHANGE).exists()
     sandbox = mine(ProviderApp).filter(preset=ProviderApp.Preset.SANDBOX).exists()
     arrived = mine(Message, Right.MAILBOXES_VIEW).exists()
     return [
@@ -171,8 +171,8 @@ def first_steps(person: User, mine: Any, states: Counter[str]) -> list[Step]:
             if sandbox
             else "Your organisation's own client at Google, Microsoft or another provider; the form says where to click.",
             has_app,
-            "Provider apps" if has_app else "Register a provider app",
-            apps if has_app else reverse("admin:mailboxes_providerapp_add"),
+            "Provider apps" if has_app or not may_register else "Register a provider app",
+            apps if has_app or not may_register else reverse("admin:mailboxes_providerapp_add"),
         ),
         Step(
             "Connect a mailbox",

@@ -77,7 +77,7 @@ class MailboxAdmin(TenantAdmin):
     @admin.display(description="what is going on")
     def what(self, row: Mailbox) -> str:
         reason = words_for(row)
-        return reason.brief if reason else format_html('<span class="muted only-wide">–</span>')
+        return reason.brief if reason else tags.NOTHING
 
     @admin.display(description="last sync", ordering="last_synced_at")
     def synced(self, row: Mailbox) -> str:

@@ -97,8 +97,9 @@ class MessageAdmin(TenantAdmin):
 
     @admin.display(description="date", ordering="date")
     def when_short(self, row: Message) -> str:
-        gone = format_html(' <small class="muted">gone at the server</small>') if row.gone_at else ""
-        return format_html("{}{}", tags.ago(row.date), gone)
+        if row.gone_at:
+            return format_html("{} <small>{}</small>", tags.ago(row.date), "gone at the server")
+        return tags.ago(row.date)
 
     @admin.display(description="size", ordering="size")
     def weight(self, row: Message) -> str:

@@ -23,6 +23,8 @@ from theme.looks import Look
 
 register = template.Library()
 
+NOTHING = mark_safe('<span class="muted only-wide">–</span>')  # an empty cell; on a phone no line at all
+
 # In this order: timesince binds number and word by a no-break space.
 _SHORTER = {"\xa0": " ", " minutes": " min", " minute": " min", " hours": " h", " hour": " h"}
 
