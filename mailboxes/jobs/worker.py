@@ -18,7 +18,7 @@ from rq import Worker as RqWorker
 from rq.job import Job
 from rq.queue import Queue
 
-from mailboxes.jobs import horse
+from mailboxes.jobs import collector, horse
 
 HEARTBEAT_SECONDS = 60  # an idle worker tells that it lives; one that was killed is forgotten soon after
 LONGEST_WAIT_FOR_REDIS = 5.0  # seconds between two tries
@@ -39,6 +39,7 @@ class Worker(RqWorker):
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
         kwargs["logging_level"] = "WARNING"
+        collector.spare_what_stays()
         return bool(super().work(*args, **kwargs))
 
     def subscribe(self) -> None:

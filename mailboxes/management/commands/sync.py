@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from mailboxes import words
+from mailboxes.jobs import collector
 from mailboxes.models import Mailbox, SyncRun
 from mailboxes.services import leases, sync_now
 from mailboxes.services.poll import poll
@@ -16,6 +17,11 @@ from mailboxes.services.poll import poll
 
 class Command(BaseCommand):
     help = "Sync one mailbox in the foreground. Exit status: 0 done, 1 it could not run or failed, 2 wrong usage."
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """As a program of its own, which a call from within another is not."""
+        collector.spare_what_stays()
+        super().run_from_argv(argv)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("address", metavar="ADDRESS")
