@@ -100,9 +100,12 @@ class Provider:
         parts = [claims.get(name) for name in self.subject_claims]
         return "/".join(str(part) for part in parts) if all(isinstance(part, str) and part for part in parts) else ""
 
-    def accounts_of(self, claims: Mapping[str, Any]) -> list[str]:
-        """The addresses that the claims name, case-folded. What the provider calls unverified is no address."""
-        if claims.get("email_verified") is False:
+    def accounts_of(self, claims: Mapping[str, Any], *, unverified: bool = False) -> list[str]:
+        """The addresses that the claims name, case-folded. What the provider calls unverified is no address.
+
+        `unverified` ones too: enough to refuse a person who claims to be somebody else, never to believe one.
+        """
+        if claims.get("email_verified") is False and not unverified:
             claims = {name: value for name, value in claims.items() if name != "email"}
         found = (claims.get(name) for name in self.account_claims)
         return [text.strip().casefold() for text in found if isinstance(text, str) and "@" in text]

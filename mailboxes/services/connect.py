@@ -37,7 +37,7 @@ def complete(attempt: ConsentAttempt, answer: Answer, claims: Mapping[str, Any],
     """Whatever goes wrong after the exchange, no living token is left behind unrecorded. Raises Refused."""
     account = _account(attempt, claims)
     try:
-        _require_expected(attempt, account, discovery.facts(attempt.provider_app).accounts_of(claims))
+        _require_expected(attempt, account, claims)
         _require_scopes(attempt, answer)
         stored, before = _store(attempt, account, answer, actor)
     except BaseException:
@@ -59,16 +59,18 @@ def _account(attempt: ConsentAttempt, claims: Mapping[str, Any]) -> Account:
     return Account(str(claims["iss"]), provider.subject_of(claims), named[0] if named else "")
 
 
-def _require_expected(attempt: ConsentAttempt, account: Account, named: list[str]) -> None:
+def _require_expected(attempt: ConsentAttempt, account: Account, claims: Mapping[str, Any]) -> None:
     """Steps (a) and (b). Raises Refused."""
-    mailbox = attempt.mailbox
+    mailbox, provider = attempt.mailbox, discovery.facts(attempt.provider_app)
     expected = (attempt.sign_in_as or mailbox.address).casefold()
     if not account.subject:
         raise Refused("id_token", "the claims that pin an account are missing")
     if mailbox.pinned_subject and not _administrator_chose_another(attempt, account.issuer):
         if (mailbox.pinned_issuer, mailbox.pinned_subject) == (account.issuer, account.subject):
             return
-        raise Refused("new_account" if expected in named else "wrong_account", account=account.address)
+        is_known = expected in provider.accounts_of(claims)
+        raise Refused("new_account" if is_known else "wrong_account", account=account.address)
+    named = provider.accounts_of(claims, unverified=True)
     if named and expected not in named:
         raise Refused("wrong_account", account=account.address)
 

@@ -37,8 +37,8 @@ def number(attempt: ConsentAttempt) -> str:
 
 
 def is_current(attempt: ConsentAttempt) -> bool:
-    """Whether the permission of this receipt is still the mailbox's: neither ended nor given anew since."""
-    if attempt.mailbox.token_id is None:
+    """Whether the permission of this receipt is still the mailbox's: neither ended nor given anew since, by whomever."""
+    if attempt.mailbox.token_id is None or not attempt.mailbox.pinned_subject:  # the organisation's own has no account
         return False
     newer = ConsentAttempt.objects.filter(
         mailbox=attempt.mailbox_id, outcome=CONNECTED, created_at__gt=attempt.created_at
