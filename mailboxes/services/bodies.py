@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from typing import Any
 from uuid import UUID
 
 import zstandard
@@ -15,10 +16,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.db import transaction
 
+from accounts.ids import new_id
 from mailboxes import errors
 from mailboxes.models import Body, Mailbox, Pack
 from mailboxes.models.secret_field import SecretUnreadable
-from mailboxes.services import packs
+from mailboxes.services import insert_rows, packs
 
 KEY_GENERATION = 1
 LEVEL = 1  # of zstd: 3 takes a third longer and makes packs smaller by 0.4 %, as mail is mostly base64
@@ -32,7 +34,7 @@ class PackWriter:
         self._mailbox = mailbox
         self._cipher = AESGCM(_data_key(mailbox.pk))
         self._compress = zstandard.ZstdCompressor(level=LEVEL).compress
-        self._new: dict[str, tuple[Body, bytes]] = {}
+        self._new: dict[str, tuple[dict[str, Any], bytes]] = {}
         self._hashes: set[str] = set()
         self._pack: Pack | None = None
 
@@ -41,17 +43,17 @@ class PackWriter:
         sha256 = hashlib.sha256(raw).hexdigest()
         if sha256 not in self._hashes:
             self._hashes.add(sha256)
-            body = Body(
-                tenant_id=self._mailbox.tenant_id,
-                mailbox=self._mailbox,
-                sha256=sha256,
-                size=len(raw),
-                pack=None,
-                key_generation=KEY_GENERATION,
-            )
+            row: dict[str, Any] = {
+                "id": new_id(),
+                "tenant_id": self._mailbox.tenant_id,
+                "mailbox_id": self._mailbox.pk,
+                "sha256": sha256,
+                "size": len(raw),
+                "key_generation": KEY_GENERATION,
+            }
             nonce = os.urandom(_NONCE)
-            sealed = nonce + self._cipher.encrypt(nonce, self._compress(raw), _associated(body))
-            self._new[sha256] = body, sealed
+            place = _associated(row["tenant_id"], row["mailbox_id"], row["id"], KEY_GENERATION)
+            self._new[sha256] = row, nonce + self._cipher.encrypt(nonce, self._compress(raw), place)
         return sha256
 
     def write(self) -> None:
@@ -61,31 +63,30 @@ class PackWriter:
         if not self._new:
             return
         offset = 0
-        for body, sealed in self._new.values():
-            body.offset, body.length = offset, len(sealed)
+        for row, sealed in self._new.values():
+            row |= {"offset": offset, "length": len(sealed)}
             offset += len(sealed)
         self._pack = packs.write(self._mailbox, (sealed for _, sealed in self._new.values()))
-        self._new = {sha256: (body, b"") for sha256, (body, _) in self._new.items()}
+        self._new = {sha256: (row, b"") for sha256, (row, _) in self._new.items()}
 
-    def commit(self) -> dict[str, Body]:
-        """The bodies by SHA-256, their rows stored and the pack live. Inside a transaction that holds the mailbox's row."""
+    def commit(self) -> dict[str, UUID]:
+        """The ids of the bodies by SHA-256, their rows stored and the pack live.
+
+        Inside a transaction that holds the mailbox's row.
+        """
         bodies = self._known()
         if self._pack is None:
             return bodies
-        new = []
-        for sha256, (body, _) in self._new.items():
-            if sha256 not in bodies:  # else the outbox stored the same bytes while we wrote the file
-                body.pack = self._pack
-                bodies[sha256] = body
-                new.append(body)
+        # what is known by now the outbox stored while we wrote the file
+        new = [row | {"pack_id": self._pack.pk} for sha256, (row, _) in self._new.items() if sha256 not in bodies]
         packs.make_live(self._pack)
-        Body.objects.bulk_create(new)
-        return bodies
+        insert_rows.insert(Body, self._mailbox.tenant_id, new)
+        return bodies | {row["sha256"]: row["id"] for row in new}
 
-    def _known(self) -> dict[str, Body]:
+    def _known(self) -> dict[str, UUID]:
         if not self._hashes:
             return {}
-        return {body.sha256: body for body in self._mailbox.bodies.filter(sha256__in=self._hashes)}
+        return dict(self._mailbox.bodies.filter(sha256__in=self._hashes).values_list("sha256", "pk"))
 
 
 def store_one(mailbox: Mailbox, raw: bytes) -> Body:
@@ -98,7 +99,7 @@ def store_one(mailbox: Mailbox, raw: bytes) -> Body:
     writer.write()
     with transaction.atomic():
         Mailbox.objects.select_for_update().only("pk").get(pk=mailbox.pk)
-        return writer.commit()[sha256]
+        return Body.objects.select_related("pack").get(pk=writer.commit()[sha256])
 
 
 def read(body: Body) -> bytes:
@@ -110,7 +111,7 @@ def read(body: Body) -> bytes:
         body = _where_it_lies_now(body, error)
         sealed = _read_again(body)
     try:
-        packed = AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], _associated(body))
+        packed = AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], _place_of(body))
         raw = zstandard.ZstdDecompressor().decompress(packed, max_output_size=body.size)
     except (InvalidTag, ValueError, zstandard.ZstdError) as error:
         raise errors.BodyUnreadable(f"body {body.pk}: its bytes in the pack were changed or cut") from error
@@ -134,9 +135,13 @@ def _read_again(body: Body) -> bytes:
         raise errors.BodyUnreadable(f"body {body.pk}: its pack cannot be read") from error
 
 
-def _associated(body: Body) -> bytes:
+def _place_of(body: Body) -> bytes:
+    return _associated(body.tenant_id, body.mailbox_id, body.pk, body.key_generation)
+
+
+def _associated(tenant_id: UUID, mailbox_id: UUID, body_id: UUID, key_generation: int) -> bytes:
     """Ties the ciphertext to its place: moved to another row, mailbox or tenant it does not open."""
-    return f"mailhub body\n{body.tenant_id}\n{body.mailbox_id}\n{body.pk}\n{body.key_generation}".encode()
+    return f"mailhub body\n{tenant_id}\n{mailbox_id}\n{body_id}\n{key_generation}".encode()
 
 
 def _data_key(mailbox_id: UUID) -> bytes:

@@ -6,16 +6,18 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.ids import new_id
 from mailboxes import errors
-from mailboxes.models import Body, FetchDebt, Folder, Mailbox, Message
+from mailboxes.models import FetchDebt, Folder, Mailbox, Message
 from mailboxes.protocols.deadline import Deadline
 from mailboxes.protocols.imap import ImapSession
 from mailboxes.protocols.imap_fetch import Chunk, Fetched, chunks_by_size
-from mailboxes.services import parse, stop
+from mailboxes.services import insert_rows, parse, stop
 from mailboxes.services.bodies import PackWriter
 from mailboxes.services.turn import Turn
 
@@ -93,20 +95,21 @@ def store(turn: Turn, folder: Folder, chunk: Chunk, columns: dict[str, Any]) -> 
     readable = [fetched for fetched in chunk.messages if not _is_placeholder(fetched)]
     owed = dict.fromkeys(chunk.missing, "not_returned")
     owed |= {fetched.uid: "placeholder" for fetched in chunk.messages if _is_placeholder(fetched)}
-    messages = [_message(mailbox, folder, fetched) for fetched in readable]
+    rows = [_row(mailbox, folder, fetched) for fetched in readable]
     writer = PackWriter(mailbox) if mailbox.keep == Mailbox.Keep.FULL else None
     if writer:
-        for message, fetched in zip(messages, readable, strict=True):
-            message.sha256 = writer.add(fetched.raw or b"")
+        for row, fetched in zip(rows, readable, strict=True):
+            row["sha256"] = writer.add(fetched.raw or b"")
         writer.write()
-    with turn.write(counting=(len(messages), 0, 0)):
-        bodies: dict[str, Body] = writer.commit() if writer else {}
-        for message in messages:
-            message.body = bodies.get(message.sha256)
-        Message.objects.bulk_create(messages)
-        FetchDebt.objects.filter(folder=folder, uid__in=[message.uid for message in messages]).delete()
+    with turn.write(counting=(len(rows), 0, 0)):
+        bodies: dict[str, UUID] = writer.commit() if writer else {}
+        stored_at = timezone.now()
+        for row in rows:
+            row |= {"body_id": bodies.get(row["sha256"]), "stored_at": stored_at}
+        insert_rows.insert(Message, mailbox.tenant_id, rows)
+        FetchDebt.objects.filter(folder=folder, uid__in=[row["uid"] for row in rows]).delete()
         _owe(folder, owed)
-        count(folder, len(messages), **columns)
+        count(folder, len(rows), **columns)
     for name, value in columns.items():
         setattr(folder, name, value)
 
@@ -120,32 +123,39 @@ def count(folder: Folder, more: int, **columns: Any) -> None:
         Folder.objects.filter(pk=folder.pk).update(**columns)
 
 
-def _message(mailbox: Mailbox, folder: Folder, fetched: Fetched) -> Message:
+def _row(mailbox: Mailbox, folder: Folder, fetched: Fetched) -> dict[str, Any]:
+    """The columns of its message, but for `sha256`, `body_id` and `stored_at`, which follow.
+
+    What it refers to is the turn's own mailbox, and a folder of that mailbox.
+    """
     raw = fetched.raw or b""
     headers = parse.parse(raw)
-    return Message(
-        tenant_id=mailbox.tenant_id,
-        mailbox=mailbox,
-        folder=folder,
-        uidvalidity=folder.uidvalidity,
-        uid=fetched.uid,
-        body=None,
-        message_id=headers.message_id,
-        in_reply_to=headers.in_reply_to,
-        subject=headers.subject,
-        sender=headers.sender,
-        to=headers.to,
-        cc=headers.cc,
-        search_text=headers.search_text,
-        date=headers.date or fetched.internaldate or timezone.now(),
-        internal_date=fetched.internaldate,
-        size=len(raw) if mailbox.keep == Mailbox.Keep.FULL else min(fetched.size or len(raw), GREATEST_SIZE),
-        flags=list(fetched.flags or ()),
-        has_attachments=headers.has_attachments,
-        emailid=fetched.email_id[:255],
-        mailhub_id=headers.mailhub_id,
-        unreadable=headers.unreadable,
-    )
+    return {
+        "id": new_id(),
+        "tenant_id": mailbox.tenant_id,
+        "mailbox_id": mailbox.pk,
+        "folder_id": folder.pk,
+        "uidvalidity": folder.uidvalidity,
+        "uid": fetched.uid,
+        "uidl": "",
+        "message_id": headers.message_id,
+        "in_reply_to": headers.in_reply_to,
+        "subject": headers.subject,
+        "sender": headers.sender,
+        "to": headers.to,
+        "cc": headers.cc,
+        "search_text": headers.search_text,
+        "date": headers.date or fetched.internaldate or timezone.now(),
+        "internal_date": fetched.internaldate,
+        "size": len(raw) if mailbox.keep == Mailbox.Keep.FULL else min(fetched.size or len(raw), GREATEST_SIZE),
+        "flags": list(fetched.flags or ()),
+        "has_attachments": headers.has_attachments,
+        "sha256": "",
+        "emailid": fetched.email_id[:255],
+        "mailhub_id": headers.mailhub_id,
+        "unreadable": headers.unreadable,
+        "gone_at": None,
+    }
 
 
 def _is_placeholder(fetched: Fetched) -> bool:
