@@ -17,6 +17,7 @@ MailError                     root; jobs read its attributes, never its text
 │   └── TokenBusy             another process refreshes right now; come back
 ├── KeyWrong                  a stored secret cannot be opened with the configured keys
 ├── BodyUnreadable            the stored bytes of a message are damaged or gone
+│   └── StorageFault          … or only cannot be read now
 └── LeaseLost                 somebody else owns this mailbox now; stop and change nothing
 """
 
@@ -202,6 +203,13 @@ class BodyUnreadable(MailError):
     """What lies in the pack is not what was stored: changed, cut, or gone. Never answered in part."""
 
     code = "body_unreadable"
+
+
+class StorageFault(BodyUnreadable):
+    """The storage cannot be read now: no file handles, a network drive that is away. The bytes may be sound."""
+
+    code = "internal"
+    retryable = True
 
 
 class LeaseLost(MailError):

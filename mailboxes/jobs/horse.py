@@ -80,6 +80,7 @@ def work_off(
                     work(*pair)
                 except Exception:
                     log.exception("mailbox %s", pair[0])
+                    connections.close_all()  # a database that went away would fail all that follow in this thread
         finally:
             connections.close_all()
 

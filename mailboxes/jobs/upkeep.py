@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from datetime import timedelta
@@ -14,6 +15,8 @@ from audit.heads import write_heads
 from audit.rows import chains
 from audit.tenants import name_of
 from mailboxes.services import grants, health, look_in_sent, prove_again, prune, stop, sweep, tokens
+
+log = logging.getLogger(__name__)
 
 THREADS = 8
 AT_ONCE = 400  # tokens, or messages to be looked for, in one job
@@ -79,4 +82,7 @@ def look_for_uncertain() -> None:
     for outbox_id in look_in_sent.due(timezone.now(), AT_ONCE):
         if stop.requested():
             return
-        look_in_sent.look(outbox_id)
+        try:
+            look_in_sent.look(outbox_id)
+        except Exception:  # one that cannot be looked for does not keep the others waiting
+            log.exception("outbox message %s", outbox_id)

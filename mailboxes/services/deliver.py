@@ -77,7 +77,10 @@ class _Delivery:
 
     def _send_next(self, outbox: OutboxMessage, begun: list[OutboxMessage]) -> bool:
         """False when the others need not be tried now."""
-        self.mailbox.refresh_from_db(fields=[*STATE, "token", "receive"])
+        permission = (self.mailbox.token_id, self.mailbox.provider_app_id)
+        self.mailbox.refresh_from_db(fields=[*STATE, "token", "provider_app", "receive"])
+        if (self.mailbox.token_id, self.mailbox.provider_app_id) != permission:
+            return False  # moved to another: its token is nothing for the server whose line is open
         if self.mailbox.state not in send_lease.SENDING_STATES:
             return False
         try:
@@ -109,6 +112,8 @@ class _Delivery:
             self._finish(outbox, State.UNCERTAIN, Stage.LOST, error)
         except errors.LeaseLost:
             raise
+        except errors.StorageFault as error:
+            return self._failed(outbox, error)
         except errors.BodyUnreadable as error:
             self._finish(outbox, State.REJECTED, Stage.FAILED, error)
         except MailError as error:

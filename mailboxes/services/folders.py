@@ -22,6 +22,12 @@ _DUPLICATES = (Role.FLAGGED,)
 _ORDER = (Role.INBOX, Role.SENT, Role.NONE, Role.ARCHIVE, Role.DRAFTS, Role.ALL, Role.FLAGGED, Role.JUNK, Role.TRASH)
 
 
+def doubt(mailbox: Mailbox) -> None:
+    """What the folders' numbers stand for is looked at anew: the next comparison asks of each UID which message it is."""
+    long_ago = timezone.now() - SECOND_LOOK
+    mailbox.folders.exclude(uidvalidity=0).update(suspect_since=long_ago, compared_at=None, highestmodseq=0)
+
+
 def refresh(turn: Turn, listed: list[FolderInfo]) -> list[Folder]:
     """Brings our rows up to date with the LIST; answers the folders to be read, the most wanted first.
 

@@ -25,14 +25,12 @@ class LocalPackStorage(FileSystemStorage):
         made = _missing_folders(path.parent)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         beside = _beside(path)
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            content.seek(0)
-            while piece := content.read(1 << 20):
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.rename(path)
+        try:
+            _write_synced(beside, content)
+            beside.rename(path)
+        except OSError:  # a full disk is not made fuller by each try
+            beside.unlink(missing_ok=True)
+            raise
         for folder in (path.parent, *(new.parent for new in made)):
             _sync_folder(folder)
         return name
@@ -41,6 +39,16 @@ class LocalPackStorage(FileSystemStorage):
         """Also what a writer that was killed left beside the name."""
         _beside(Path(self.path(name))).unlink(missing_ok=True)
         super().delete(name)
+
+
+def _write_synced(path: Path, content: IO[bytes]) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        content.seek(0)
+        while piece := content.read(1 << 20):
+            file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _beside(path: Path) -> Path:

@@ -47,8 +47,13 @@ def make_live(pack: Pack) -> None:
 
 
 def read(pack: Pack, offset: int, length: int) -> bytes:
-    """`length` bytes from `offset`, fewer when the file ends before. Raises OSError without the file."""
-    with storage().open(pack.name, "rb") as file:
-        file.seek(offset)
-        found: bytes = file.read(length)
+    """`length` bytes from `offset`, fewer when the file ends before. Raises FileNotFoundError, StorageFault."""
+    try:
+        with storage().open(pack.name, "rb") as file:
+            file.seek(offset)
+            found: bytes = file.read(length)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise errors.StorageFault(private=str(error)) from error
     return found

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
+from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from mailboxes.models import Folder, Message
@@ -66,14 +68,20 @@ def verify(turn: Turn, session: ImapSession, folder: Folder, uids: list[int]) ->
 
     A row that is another message by now loses its number and counts as gone; its UID is unknown then, and is fetched.
     """
-    ours = Message.objects.filter(folder=folder, uidvalidity=folder.uidvalidity, uid__isnull=False, gone_at=None)
+    ours = Message.objects.filter(folder=folder, uidvalidity=folder.uidvalidity, uid__isnull=False)
     theirs, told = _listed(turn, session, uids)
-    others = [pk for pk, uid, mine in identity.stored(ours) if uid in theirs and not identity.same(mine, theirs[uid])]
-    for some in _slices(others):
+    for some in _slices(_others(ours.filter(gone_at=None), theirs)):
         with turn.write(counting=(0, 0, len(some))):
             Message.objects.filter(pk__in=some).update(uid=None, gone_at=timezone.now())
             chunks.count(folder, -len(some))
+    for some in _slices(_others(ours.exclude(gone_at=None), theirs)):  # or they would come back as what they are not
+        with turn.write():
+            Message.objects.filter(pk__in=some).update(uid=None)
     flags.take_over(turn, folder, told.items())
+
+
+def _others(ours: QuerySet[Message], theirs: dict[int, identity.Identity]) -> list[UUID]:
+    return [pk for pk, uid, mine in identity.stored(ours) if uid in theirs and not identity.same(mine, theirs[uid])]
 
 
 def _listed(

@@ -13,12 +13,13 @@ from django.utils import timezone
 
 import audit
 from mailboxes import errors
-from mailboxes.models import Mailbox
+from mailboxes.models import Mailbox, SyncRun
 
 State = Mailbox.State
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
 STOPPED = (State.SUSPENDED, State.DISCONNECTED)
+WITHOUT_POLLS = (*STOPPED, State.RECONNECT)
 
 
 def change(
@@ -46,6 +47,8 @@ def change(
             rows = rows.filter(lease_id=lease_id)
         if not rows.update(**values):
             return False
+        if moved and state in WITHOUT_POLLS:
+            _end_runs(mailbox, reason or str(state))
         if moved:
             audit.record(
                 "mailbox.state_changed",
@@ -57,6 +60,13 @@ def change(
     for name, value in values.items():
         setattr(mailbox, name, value)
     return True
+
+
+def _end_runs(mailbox: Mailbox, reason: str) -> None:
+    """Runs that nobody will go on with: who asked for them shall not wait for ever."""
+    runs, now = SyncRun.objects.filter(mailbox=mailbox.pk), timezone.now()
+    runs.filter(state=SyncRun.State.QUEUED).update(state=SyncRun.State.SKIPPED, reason=reason, ended_at=now)
+    runs.filter(state=SyncRun.State.RUNNING).update(state=SyncRun.State.FAILED, reason=reason, ended_at=now)
 
 
 def drop_lease(mailbox: Mailbox) -> None:

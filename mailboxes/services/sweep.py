@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Count, F, Sum
 from django.utils import timezone
 
+from mailboxes import errors
 from mailboxes.models import Body, Pack
 from mailboxes.services import packs
 
@@ -69,7 +70,7 @@ def _merge(small: list[Pack], now: datetime) -> int:
         return 0
     try:
         contents = [_whole(pack) for pack in small]
-    except OSError:
+    except (OSError, errors.StorageFault):
         log.exception("packs of mailbox %s cannot be merged", small[0].mailbox_id)
         return 0
     new = packs.write(small[0].mailbox, contents)

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 import audit
 from mailboxes.errors import MailError
-from mailboxes.models import ConsentAttempt, Mailbox, Token
-from mailboxes.services import links, states
+from mailboxes.models import ConsentAttempt, Mailbox, ProviderApp, Token
+from mailboxes.services import folders, links, states
 from mailboxes.services.discovery import facts
 from mailboxes.services.grants import Account, covers
 
@@ -53,6 +53,7 @@ def to_pending(mailbox: Mailbox, attempt: ConsentAttempt, token: Token, account:
             failures=0,
             **_columns(attempt, token, account),
         )
+        _doubt_if_another(mailbox, before.columns)
     return before
 
 
@@ -80,6 +81,7 @@ def to_connected(
     """Inside the caller's transaction. A passing fault leaves it delayed, and due at once: a job finishes it."""
     due = timezone.now() if _polls(attempt) else None
     columns = _columns(attempt, token, Account(token.issuer, token.subject, token.account))
+    was = {name: getattr(mailbox, name) for name in COLUMNS}
     if mailbox.state == State.SUSPENDED:
         states.change(mailbox, State.SUSPENDED, reason=mailbox.reason, actor=actor, **columns)
     elif fault is None:
@@ -96,7 +98,19 @@ def to_connected(
             **columns,
         )
     states.drop_lease(mailbox)  # a worker that reads by the permission of before stops
+    _doubt_if_another(mailbox, was)
     _revive_siblings(mailbox, token, actor)
+
+
+def _doubt_if_another(mailbox: Mailbox, was: dict[str, Any]) -> None:
+    """Another account, or another server, may use the UIDVALIDITY and UIDs that we know for other messages."""
+    same_account = all(was[name] == getattr(mailbox, name) for name in ("pinned_issuer", "pinned_subject"))
+    if same_account and was["provider_app_id"] == mailbox.provider_app_id:
+        return
+    servers = ProviderApp.objects.filter(pk__in=(was["provider_app_id"], mailbox.provider_app_id))
+    hosts = {(app.server("imap") or {}).get("host") for app in servers}
+    if not same_account or len(hosts) > 1:
+        folders.doubt(mailbox)
 
 
 def say(mailbox: Mailbox, code: str, detail: str, actor: audit.Actor) -> None:

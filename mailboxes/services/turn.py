@@ -123,7 +123,8 @@ class Turn:
             self.run.save()
             self._read_state()
             leases.release(self.claim, None)
-            states.from_error(self.mailbox, error)
+            if self.mailbox.state in leases.CLAIMABLE:  # else its permission ended meanwhile, which says more
+                states.from_error(self.mailbox, error)
         self._stored = True
 
     def postpone(self, busy: errors.TokenBusy) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: F811 - fixtures of other folders are imported by name
 """One message, flag or folder that cannot be read or stored never holds up the others."""
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class BreaksAlways(OddServer):
         return super()._fetch(line, uid, items)
 
 
-def test_a_message_that_always_breaks_the_line_does_not_fail_every_poll_for_ever(dovecot: Dovecot, look: Look) -> None:  # noqa: F811
+def test_a_message_that_always_breaks_the_line_does_not_fail_every_poll_for_ever(dovecot: Dovecot, look: Look) -> None:
     server = BreaksAlways({1: message(1), 2: message(2)}, breaks_at=1, folders=("INBOX", "Projects"))
     with server.over_tls(dovecot) as running:
         mailbox = at(running.port)
@@ -58,7 +59,7 @@ def test_a_message_that_always_breaks_the_line_does_not_fail_every_poll_for_ever
     assert all(folder.last_synced_at for folder in Folder.objects.filter(mailbox=mailbox))
 
 
-def test_an_endless_message_id_is_stored(dovecot: Dovecot, look: Look) -> None:  # noqa: F811
+def test_an_endless_message_id_is_stored(dovecot: Dovecot, look: Look) -> None:
     """An index entry of PostgreSQL holds at most 2,704 bytes."""
     rng = random.Random(1)
     long = "".join(chr(rng.randrange(0x4E00, 0x9FFF)) for _ in range(1500))
@@ -86,7 +87,7 @@ class OddFlags(OddServer):
         return super()._fetch(Wrapped(), uid, items)  # type: ignore[arg-type]
 
 
-def test_flags_with_characters_that_no_database_takes_are_stored_without_them(dovecot: Dovecot, look: Look) -> None:  # noqa: F811
+def test_flags_with_characters_that_no_database_takes_are_stored_without_them(dovecot: Dovecot, look: Look) -> None:
     server = OddFlags({1: message(1)})
     with server.over_tls(dovecot) as running:
         mailbox = at(running.port)
@@ -96,7 +97,7 @@ def test_flags_with_characters_that_no_database_takes_are_stored_without_them(do
     assert stored(mailbox) == server.messages
 
 
-def test_a_folder_whose_name_cannot_be_said_does_not_hold_up_the_others(dovecot: Dovecot, look: Look) -> None:  # noqa: F811
+def test_a_folder_whose_name_cannot_be_said_does_not_hold_up_the_others(dovecot: Dovecot, look: Look) -> None:
     server = OddServer({1: message(1)}, folders=("INBOX", "Entwürfe 2024", "Zebra"))
     with server.over_tls(dovecot) as running:
         mailbox = at(running.port)
@@ -106,7 +107,7 @@ def test_a_folder_whose_name_cannot_be_said_does_not_hold_up_the_others(dovecot:
     assert Message.objects.filter(folder__name="Zebra").count() == 1
 
 
-def test_a_letter_that_quotes_the_placeholder_is_stored(dovecot: Dovecot, look: Look) -> None:  # noqa: F811
+def test_a_letter_that_quotes_the_placeholder_is_stored(dovecot: Dovecot, look: Look) -> None:
     letter = (
         b"From: a@example.org\r\nSubject: Help!\r\nMessage-ID: <1@x>\r\n\r\nOur gateway says:\r\n"
         b"> Retrieval using the IMAP4 protocol failed for the following message: 17\r\nWhat now?\r\n"
@@ -141,7 +142,7 @@ class ClosesFolder(OddServer):
         super().serve(line)
 
 
-def test_a_folder_that_was_closed_to_us_does_not_stop_the_backfill_of_the_others(dovecot: Dovecot, look: Look) -> None:  # noqa: F811
+def test_a_folder_that_was_closed_to_us_does_not_stop_the_backfill_of_the_others(dovecot: Dovecot, look: Look) -> None:
     server = ClosesFolder({uid: message(uid) for uid in range(1, 6)}, folders=("INBOX", "Alpha", "Beta"))
     with server.over_tls(dovecot) as running:
         mailbox = at(running.port)
@@ -156,7 +157,7 @@ def test_a_folder_that_was_closed_to_us_does_not_stop_the_backfill_of_the_others
     assert Message.objects.filter(folder__name="Beta").count() == 5
 
 
-def test_an_empty_message_is_stored_and_read_back(dovecot: Dovecot, look: Look) -> None:  # noqa: F811
+def test_an_empty_message_is_stored_and_read_back(dovecot: Dovecot, look: Look) -> None:
     server = OddServer({1: b"", 2: b"\r\n", 3: message(3)})
     with server.over_tls(dovecot) as running:
         mailbox = at(running.port)
