@@ -36,6 +36,7 @@ class OrganisationAdmin(AddPage, TenantAdmin):
 
     list_display = ("name", "slug", "created_at")
     search_fields = ("name", "slug")
+    ordering = ("name",)
     fields = ("name", "slug", "created_at")
     readonly_fields = ("slug", "created_at")
 

@@ -182,7 +182,7 @@ class MessageAdmin(TenantAdmin):
             part = read_message.attachment(self.stored(message), number)
         except LookupError:
             raise Http404 from None
-        self.note(request, message, "message.exported", attachment=part.filename)
+        self.note(request, message, "message.exported", attachment=number)
         return download(part.content, part.filename, INERT)
 
     def stored(self, message: Message) -> bytes:
@@ -195,8 +195,8 @@ class MessageAdmin(TenantAdmin):
             raise Http404
         return content
 
-    def note(self, request: HttpRequest, message: Message, action: str, **detail: str) -> AuditEvent:
-        """A line in the audit log; the subject is mail, so the log names the message by its id alone."""
+    def note(self, request: HttpRequest, message: Message, action: str, **detail: int) -> AuditEvent:
+        """A line in the audit log; subject and file names are mail, so the log names both by id and number alone."""
         actor: Any = request.user
         with transaction.atomic():
             return audit.record(

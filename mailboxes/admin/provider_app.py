@@ -46,6 +46,7 @@ class ProviderAppAdmin(TenantAdmin):
     add_right: ClassVar[Right | None] = Right.PROVIDERAPPS_CHANGE
     change_right: ClassVar[Right | None] = Right.PROVIDERAPPS_CHANGE
 
+    ordering = ("name",)
     list_display = ("name", "provider", "organisation", "state_pill", "used_by", "secret_ends", "checked")
     list_filter = (ProviderFilter,)
     list_select_related = ("tenant",)
