@@ -215,9 +215,7 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
-DATE_FORMAT = "j M Y"
-DATETIME_FORMAT = "j M Y, H:i"
-TIME_FORMAT = "H:i"
+FORMAT_MODULE_PATH = "theme.formats"
 
 # Work ----------------------------------------------------------------------------------------------------------------
 MAILHUB_POLL_LEASE = timedelta(seconds=env.number("MAILHUB_POLL_LEASE_SECONDS", 600, least=5))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django import forms
 from django.contrib import messages
@@ -14,12 +15,13 @@ from django.urls import reverse
 
 from accounts.roles import Right
 from mailboxes import words
-from mailboxes.models import Mailbox
+from mailboxes.models import Mailbox, Message
 from mailboxes.services.check_draft import GREATEST_MESSAGE
 from mailboxes.services.draft import Attachment, Draft, DraftRefused
 from mailboxes.services.outbox import IdempotencyConflict, queue
 
 MOST_FILES = 20
+MESSAGE_ID = re.compile(r"<[^<>\s@]+@[^<>\s@]+>")
 
 
 class ManyFiles(forms.ClearableFileInput):
@@ -47,6 +49,7 @@ class ComposeForm(forms.Form):
         required=False,
         help_text=f"At most {MOST_FILES} files; the whole message at most {GREATEST_MESSAGE // 2**20} MiB.",
     )
+    in_reply_to = forms.CharField(widget=forms.HiddenInput, required=False, max_length=998)
     once = forms.UUIDField(widget=forms.HiddenInput)  # pressing the button twice sends one message
 
     def __init__(self, *args: Any, mailboxes: QuerySet[Mailbox], **kwargs: Any) -> None:
@@ -62,6 +65,7 @@ class ComposeForm(forms.Form):
             cc=addresses(given["cc"]),
             bcc=addresses(given["bcc"]),
             subject=given["subject"],
+            in_reply_to=given["in_reply_to"] or None,
             text=given["text"].replace("\r\n", "\n"),
             attachments=[
                 Attachment(each.name, each.content_type or "application/octet-stream", each.read())
@@ -73,7 +77,8 @@ class ComposeForm(forms.Form):
         """The service's sentences, each beside its field."""
         for name, sentences in refusal.message_dict.items():
             for sentence in sentences:
-                self.add_error(name if name in self.fields else None, sentence)
+                seen = name in self.fields and not self.fields[name].widget.is_hidden
+                self.add_error(name if seen else None, sentence)
 
 
 def sender_label(mailbox: Mailbox) -> str:
@@ -135,4 +140,22 @@ def form_for(request: HttpRequest, sendable: QuerySet[Mailbox]) -> ComposeForm:
     if request.method == "POST":
         return ComposeForm(request.POST, request.FILES, mailboxes=sendable)
     initial = {"once": uuid4(), "mailbox": request.GET.get("mailbox"), "to": request.GET.get("to", "")}
-    return ComposeForm(initial=initial, mailboxes=sendable)
+    return ComposeForm(initial=initial | answer_to(request), mailboxes=sendable)
+
+
+def answer_to(request: HttpRequest) -> dict[str, Any]:
+    """What a reply begins with; nothing for a message that this person may not read."""
+    try:
+        pk = UUID(request.GET.get("reply", ""))
+    except ValueError:
+        return {}
+    message = Message.objects.visible_to(request.user).filter(pk=pk).first()
+    if message is None:
+        return {}
+    subject = message.subject if message.subject.casefold().startswith("re:") else f"Re: {message.subject}".strip()
+    return {
+        "mailbox": message.mailbox_id,
+        "to": ", ".join(each["address"] for each in message.sender),
+        "subject": subject[:998],
+        "in_reply_to": message.message_id if MESSAGE_ID.fullmatch(message.message_id) else "",
+    }

@@ -37,7 +37,12 @@ class AddressForm(forms.Form):
         super().__init__(*args, **kwargs)
         choice: Any = self.fields["provider_app"]
         choice.queryset = apps
-        choice.label_from_instance = lambda app: f"{provider_name(app)}: {app.name}"
+        choice.label_from_instance = app_label
+
+
+def app_label(app: ProviderApp) -> str:
+    name = provider_name(app)
+    return app.name if name == app.name else f"{name}: {app.name}"
 
 
 class PermissionsForm(AddressForm):

@@ -140,6 +140,7 @@ class MessageAdmin(TenantAdmin):
             "readable": readable,
             "fault": fault,
             "facts": facts(message),
+            "may_reply": message.sender and message.mailbox.send and self.may(request, Right.OUTBOX_SEND, message),
             "seen": seal(request, message),
             "event": event if self.may(request, Right.AUDIT_VIEW, message) else None,
         }

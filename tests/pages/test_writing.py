@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from accounts.roles import Role
 from mailboxes.models import Mailbox, OutboxMessage
+from mailboxes.services import bodies
 from tests.accounts.people import make_member, make_tenant, signed_in
 from tests.pages.house import House
 
@@ -127,3 +128,26 @@ def test_a_queued_message_is_cancelled_once(house: House, operator: Client) -> N
 
     assert "Cancelled; it will not be sent." in operator.post(url, follow=True).content.decode()
     assert "Nothing done" in operator.post(url, follow=True).content.decode()
+
+
+def test_a_reply_begins_with_whom_and_what_it_answers(house: House) -> None:
+    reader = signed_in(make_member(house.tenant, Role.OPERATOR, reads=True))
+    type(house.message).objects.filter(pk=house.message.pk).update(message_id="<plan@nordwind.example>")
+
+    form = reader.get(reverse(COMPOSE), {"reply": str(house.message.pk)}).context["form"]
+
+    assert form["to"].value() == "tove@nordwind.example" and form["subject"].value() == "Re: Delivery dates"
+    sent = {name: form[name].value() for name in ("mailbox", "to", "subject", "in_reply_to", "once")}
+    assert reader.post(reverse(COMPOSE), sent | {"text": "Thank you."}).status_code == 302
+    row = OutboxMessage.objects.get(subject="Re: Delivery dates")
+    assert b"In-Reply-To: <plan@nordwind.example>" in bodies.read(row.body)
+
+
+def test_a_reply_tells_nothing_of_a_message_that_may_not_be_read(
+    house: House, neighbour: House, operator: Client
+) -> None:
+    owner = signed_in(make_member(house.tenant, Role.OWNER, reads=True))
+
+    for person, message in ((operator, house.message), (owner, neighbour.message)):
+        form = person.get(reverse(COMPOSE), {"reply": str(message.pk)}).context["form"]
+        assert not form["to"].value() and not form["subject"].value()
