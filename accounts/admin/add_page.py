@@ -35,7 +35,7 @@ class AddPage:
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        if object_id is None and "_saveasnew" not in request.POST:
+        if object_id is None:
             return self._or_404(self.add_page, request)  # type: ignore[attr-defined,no-any-return]
         one_button = {"show_save_and_add_another": False, "show_save_and_continue": False}
         try:

@@ -19,6 +19,7 @@ from mailboxes import words
 from mailboxes.admin.compose import compose_view
 from mailboxes.admin.states import StateFilter, state_tabs
 from mailboxes.models import OutboxMessage, SendAttempt
+from mailboxes.services.draft import DraftRefused
 from mailboxes.services.outbox import cancel, confirm_sent, send_again
 from mailboxes.services.reasons import words_for_outbox
 from theme.looks import Look
@@ -146,10 +147,12 @@ class OutboxAdmin(TenantAdmin):
         def view(request: HttpRequest, pk: Any) -> HttpResponse:
             row = self.row_or_404(request, pk, self.send_right)
             if request.method == "POST":
-                if service(row, actor=request.user):
-                    messages.success(request, done)
+                try:
+                    moved = service(row, actor=request.user)
+                except DraftRefused as refusal:
+                    messages.error(request, " ".join(refusal.messages))
                 else:
-                    messages.warning(request, late)
+                    (messages.success if moved else messages.warning)(request, done if moved else late)
             return HttpResponseRedirect(reverse("admin:mailboxes_outboxmessage_change", args=[pk]))
 
         return view

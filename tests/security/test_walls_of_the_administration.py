@@ -232,6 +232,29 @@ def test_a_platform_operator_does_no_deeds_for_an_organisation(house: House) -> 
     assert untouched(house)
 
 
+@pytest.mark.parametrize("name", ["accounts_membership_add", "accounts_tenant_add"])
+def test_no_parameter_leads_round_the_service_that_makes_a_row(house: House, name: str) -> None:
+    client = signed_in(make_user(is_superuser=True) if "tenant" in name else make_member(house.tenant))
+    before = (Membership.objects.count(), Tenant.objects.count())
+
+    page = client.post(
+        reverse(f"admin:{name}"), {"_saveasnew": "1", "name": "x", "role": "owner", "tenant": str(house.tenant.pk)}
+    )
+
+    assert page.status_code == 200 and page.context["form"].errors
+    assert (Membership.objects.count(), Tenant.objects.count()) == before
+
+
+def test_sending_again_from_a_mailbox_that_cannot_send_is_refused_in_words(house: House) -> None:
+    OutboxMessage.objects.update(state="uncertain")
+    Mailbox.objects.update(state="disconnected")
+
+    page = signed_in(make_member(house.tenant)).post(house.urls()["mailboxes_outboxmessage_again"], follow=True)
+
+    assert page.status_code == 200 and "connect it again first" in page.content.decode()
+    assert OutboxMessage.objects.get().state == "uncertain"
+
+
 def test_a_letter_cannot_act_whatever_it_holds(house: House) -> None:
     client = signed_in(make_member(house.tenant, reads=True))
     urls = house.urls()
