@@ -8,7 +8,7 @@ import re
 import ssl
 from contextlib import ExitStack
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import requests
@@ -19,6 +19,7 @@ from tests.servers.installation import Installation, until
 from tests.servers.oidc_provider import OidcProvider
 from tests.servers.smtp_sink import SmtpSink
 
+SAID = "only-for-the-eyes-of-the-recipient-7f3a91"  # in the text of every message that is written here
 _PASSWORD = "for-the-independent-reader"
 
 
@@ -43,6 +44,8 @@ class RealWorld:
             ca=authority,
         )
         self.imap_port = self.dovecot.imaps
+        self.secrets = {self.provider.client_secret, SAID}
+        """What must lie nowhere in clear; grows with each consent and each `note_grant()`."""
         self._running = ExitStack()
 
     def __enter__(self) -> Self:
@@ -103,6 +106,8 @@ class RealWorld:
         away = browser.post(link, data={"csrfmiddlewaretoken": sealed[1]}, timeout=30, allow_redirects=False)
         assert away.is_redirect, away.text
         back = self.provider.consent(away.headers["Location"], self.address)
+        answered = parse_qs(urlsplit(back).query)
+        self.secrets |= {urlsplit(link).path.split("/")[2], answered["code"][0], answered["state"][0]}
         receipt = browser.get(back, timeout=60)
         assert receipt.status_code == 200, receipt.text
         return receipt.text
@@ -110,11 +115,17 @@ class RealWorld:
     def connect(self) -> None:
         assert "Connected. Thank you." in self.consent(self.link())
 
+    def note_grant(self) -> str:
+        """Remembers the tokens of this hour as secrets; answers the refresh token."""
+        access_token, refresh_token = self.mailhub.shell(_TOKENS)
+        self.secrets |= {access_token, refresh_token}
+        return str(refresh_token)
+
     def take_back_at_provider(self) -> None:
         """What "Remove access" on an account page does: the whole grant ends (RFC 7009)."""
         answer = self.provider.session().post(
             f"{self.provider.issuer}/token/revocation",
-            data={"token": self.mailhub.shell(_REFRESH_TOKEN), "token_type_hint": "refresh_token"},
+            data={"token": self.note_grant(), "token_type_hint": "refresh_token"},
             auth=(quote(self.provider.client_id, safe=""), quote(self.provider.client_secret, safe="")),
             timeout=10,
         )
@@ -169,7 +180,7 @@ class RealWorld:
 
     def write(self, subject: str) -> str:
         """Queues a message as the API does; its id, 32 hexadecimal digits."""
-        return str(self.mailhub.shell(_WRITE, subject=subject))
+        return str(self.mailhub.shell(_WRITE, subject=subject, said=SAID))
 
     def outbox(self, outbox_id: str) -> str:
         return str(self.mailhub.one("select state from mailboxes_outboxmessage where id = ?", outbox_id))
@@ -200,9 +211,10 @@ from mailboxes.services import links
 app = ProviderApp.objects.get()
 answer = links.create_link(Tenant.objects.get(), provider_app=app, address=address, actor=User.objects.get())[1]
 """
-_REFRESH_TOKEN = """
+_TOKENS = """
 from mailboxes.models import Token
-answer = Token.objects.get().refresh_token.reveal()
+token = Token.objects.get()
+answer = [token.access_token.reveal(), token.refresh_token.reveal()]
 """
 _STORE = """
 from imapclient import imap_utf7
@@ -216,7 +228,7 @@ from accounts.models import User
 from mailboxes.models import Mailbox
 from mailboxes.services.outbox import Attachment, Draft, queue
 draft = Draft(to=["Bob <bob@elsewhere.test>"], bcc=["carol@elsewhere.test"], subject=subject,
-    text="Grüße\\n.\\n..two dots, a line of one dot before\\nFrom here\\n",
+    text="Grüße\\n.\\n..two dots, a line of one dot before\\nFrom here\\n" + said,
     attachments=[Attachment("plan.bin", "application/octet-stream", bytes(range(256)) * 40)])
 answer = queue(Mailbox.objects.get(), draft, actor=User.objects.get()).pk.hex
 """

@@ -119,8 +119,8 @@ def see_who_did_it(page: Page, person: str) -> None:
     for sentence in (
         f"{person} connected {ALICE}",
         f"{person} opened a message of {ALICE}",
-        f"{person} queued {SUBJECT}",
-        f"Mailhub sent {SUBJECT}",
+        f"{person} queued a message from {ALICE}",
+        f"Mailhub sent a message from {ALICE}",
         f"{person} made a connect link for {BOB}",
         f"{BOB} connected {BOB}",
     ):

@@ -8,8 +8,9 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from tests.servers.installation import until
+from tests.stories import canary
 from tests.stories.letters import is_plain, letters
-from tests.stories.real_world import RealWorld
+from tests.stories.real_world import SAID, RealWorld
 
 SEED, COUNT = 20261121, 300
 FIRST_LIFE = 12  # seconds of the first access token
@@ -22,6 +23,7 @@ def test_a_mailbox_from_its_first_consent_to_its_second() -> None:
         world.register()
         world.connect()
         world.provider.lives(AccessToken=3600)
+        world.note_grant()
         assert world.mailhub.one("select subject from mailboxes_token") == f"sub-{world.address}"
         expires_at = datetime.fromisoformat(world.mailhub.one("select expires_at from mailboxes_token")).replace(
             tzinfo=UTC
@@ -32,6 +34,7 @@ def test_a_mailbox_from_its_first_consent_to_its_second() -> None:
         the_token_expires_and_mail_goes_on(world, expires_at)
         the_permission_is_taken_back_and_given_anew(world)
         the_log_is_whole(world)
+        nothing_secret_lies_in_clear(world)
 
 
 def fill(world: RealWorld) -> Counter[bytes]:
@@ -76,7 +79,7 @@ def a_message_leaves_as_it_was_made(world: RealWorld) -> None:
 
 def the_token_expires_and_mail_goes_on(world: RealWorld, expires_at: datetime) -> None:
     until("the first token has expired", lambda: datetime.now(UTC) > expires_at)
-    world.dovecot.deliver(world.address, b"Subject: after the first token\r\n\r\nhello\r\n")
+    world.dovecot.deliver(world.address, letter("after the first token"))
 
     until("mail arrives under the new token", lambda: world.arrived("after the first token"))
 
@@ -91,7 +94,7 @@ def the_permission_is_taken_back_and_given_anew(world: RealWorld) -> None:
     mailbox_id = world.mailhub.one("select id from mailboxes_mailbox")
     before = world.in_store()
     world.take_back_at_provider()
-    world.dovecot.deliver(world.address, b"Subject: while nobody may read\r\n\r\nhello\r\n")
+    world.dovecot.deliver(world.address, letter("while nobody may read"))
 
     until("the mailbox says so", lambda: world.state() == ("reconnect", "consent_revoked"), seconds=60)
     assert world.mailhub.one("select dead_reason from mailboxes_token") == "consent_revoked"
@@ -101,9 +104,11 @@ def the_permission_is_taken_back_and_given_anew(world: RealWorld) -> None:
     world.connect()
 
     until("what came in the meantime arrives", lambda: world.arrived("while nobody may read"))
-    world.dovecot.deliver(world.address, b"Subject: after the second consent\r\n\r\nhello\r\n")
+    world.dovecot.deliver(world.address, letter("after the second consent"))
     until("and what comes now", lambda: world.arrived("after the second consent") and world.all_is_read())
     world.wait_for_outbox(queued, "sent", seconds=90)
+    world.note_grant()
+    assert world.mailhub.one("select count(*) from mailboxes_token") == 1
     assert world.state() == ("active", "")
     assert world.mailhub.one("select id from mailboxes_mailbox") == mailbox_id
     assert world.in_store() == world.at_server()
@@ -111,11 +116,28 @@ def the_permission_is_taken_back_and_given_anew(world: RealWorld) -> None:
     assert len(world.sink.messages) == 2
 
 
+def letter(subject: str) -> bytes:
+    return f"Subject: {subject}\r\n\r\n{SAID}\r\n".encode()
+
+
 def the_log_is_whole(world: RealWorld) -> None:
     deeds = [action for (action,) in world.mailhub.rows("select action from audit_auditevent order by id")]
     assert deeds.count("mailbox.connected") == 2
+    mechanisms = {
+        name for (name,) in world.mailhub.rows("select mechanism from mailboxes_signin where protocol != 'token'")
+    }
+    assert mechanisms <= {"XOAUTH2", "OAUTHBEARER"}
     assert {"providerapp.created", "link.created", "consent.started", "outbox.queued", "outbox.sent"} <= set(deeds)
 
     verified = json.loads(world.mailhub.manage("audit_verify", "--json"))
 
     assert verified["ok"], verified
+
+
+def nothing_secret_lies_in_clear(world: RealWorld) -> None:
+    """Tokens, codes, states, links, the client's secret, the text of mail: not in files, not on pages."""
+    assert len(world.secrets) >= 11
+
+    assert canary.found(world.secrets, canary.files(world.mailhub.data)) == []
+    assert canary.found(world.secrets, canary.pages(world.mailhub)) == []
+    assert canary.found([SAID], [("a place that has it", world.sink.messages[0].raw)]), "the search itself works"
