@@ -234,7 +234,7 @@ class ImapSession(ImapConnection):
 
     def _fetched(self, tag: bytes, doing: str) -> Iterator[Fetched]:
         self._stream.doing = doing
-        for response in self._wire.until(tag):
+        for response in self._wire.until(tag, expected=self._opened().exists):
             if response.tag == tag and response.status and response.status.kind != "OK":
                 raise self._failure(response.status)
             if fetched := self._fetched_message(response):

@@ -112,9 +112,12 @@ class Wire:
         pieces.append(line.rstrip(b"\r\n"))
         return pieces
 
-    def until(self, tag: bytes) -> Iterator[Response]:
-        """The responses up to and including the tagged one. Raises ProtocolFault on another command's tag."""
-        for _ in range(MAX_UNTAGGED):
+    def until(self, tag: bytes, *, expected: int = 0) -> Iterator[Response]:
+        """The responses up to and including the tagged one; `expected` ones do not count as too many.
+
+        Raises ProtocolFault on another command's tag.
+        """
+        for _ in range(MAX_UNTAGGED + expected):
             response = self.read()
             if response.tag == b"*":
                 yield response

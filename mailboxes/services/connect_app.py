@@ -11,7 +11,7 @@ import audit
 from accounts.models import Tenant
 from mailboxes.errors import SignInRefused
 from mailboxes.models import Mailbox, ProviderApp, Token
-from mailboxes.services import discovery, grants, live_test, new_mailbox, provider_apps, states, tokens
+from mailboxes.services import discovery, grants, live_test, new_mailbox, provider_apps, states, switch, tokens
 from mailboxes.services.grants import Account
 
 
@@ -44,6 +44,8 @@ def connect_app(
     fault = checks[0].error
     with transaction.atomic():
         mailbox = new_mailbox.ensure(provider_app, address, receive=receive, send=send)
+        mailbox.refresh_from_db(from_queryset=Mailbox.objects.select_for_update())  # no poll moves it meanwhile
+        was = {name: getattr(mailbox, name) for name in switch.COLUMNS}
         live_test.log(mailbox, checks, bearer.generation)
         due = timezone.now() if receive != Mailbox.Receive.NONE else None
         state = states.state_after(fault) if fault else Mailbox.State.ACTIVE
@@ -63,6 +65,8 @@ def connect_app(
             next_poll_at=due,
             failures=1 if fault else 0,
         )
+        states.drop_lease(mailbox)  # a worker that reads by the permission of before stops
+        switch.doubt_if_another(mailbox, was)
         audit.record(
             "mailbox.connected",
             actor=actor,

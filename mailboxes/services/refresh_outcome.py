@@ -120,7 +120,8 @@ def _end(token: Token, lease: RefreshLease, error: errors.ConsentNeeded, millise
             retry_reason="",
         )
         _log(token, "refused", error.detail, milliseconds, generation=lease.generation)
-        for mailbox in Mailbox.objects.filter(token=token.pk):
+        # All rows before the first line of the audit log: a poll holds its mailbox while it waits for that log.
+        for mailbox in list(Mailbox.objects.select_for_update().filter(token=token.pk).order_by("pk")):
             states.from_error(mailbox, error)
         audit.record(
             "token.destroyed",

@@ -53,7 +53,7 @@ def to_pending(mailbox: Mailbox, attempt: ConsentAttempt, token: Token, account:
             failures=0,
             **_columns(attempt, token, account),
         )
-        _doubt_if_another(mailbox, before.columns)
+        doubt_if_another(mailbox, before.columns)
     return before
 
 
@@ -98,11 +98,11 @@ def to_connected(
             **columns,
         )
     states.drop_lease(mailbox)  # a worker that reads by the permission of before stops
-    _doubt_if_another(mailbox, was)
+    doubt_if_another(mailbox, was)
     _revive_siblings(mailbox, token, actor)
 
 
-def _doubt_if_another(mailbox: Mailbox, was: dict[str, Any]) -> None:
+def doubt_if_another(mailbox: Mailbox, was: dict[str, Any]) -> None:
     """Another account, or another server, may use the UIDVALIDITY and UIDs that we know for other messages."""
     same_account = all(was[name] == getattr(mailbox, name) for name in ("pinned_issuer", "pinned_subject"))
     if same_account and was["provider_app_id"] == mailbox.provider_app_id:

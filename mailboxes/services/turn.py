@@ -112,9 +112,9 @@ class Turn:
                 leases.release(self.claim, None, last_synced_at=now)
                 return
             next_poll_at = now if self.unfinished else states.next_regular_poll(now)
-            leases.release(self.claim, next_poll_at, last_synced_at=now)
             if self.mailbox.state != Mailbox.State.ACTIVE or self.mailbox.failures or self.mailbox.reason:
                 states.healthy(self.mailbox, next_poll_at=next_poll_at)
+            leases.release(self.claim, next_poll_at, last_synced_at=now)  # last: a sync asked for is due at once
 
     def fail(self, error: errors.MailError) -> None:
         """The turn ended with an error: the mailbox's state follows from it, and the run tells why."""

@@ -9,8 +9,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from mailboxes.models import FetchDebt, Folder, Mailbox, Message
-from mailboxes.services import bodies
+from audit import SYSTEM
+from mailboxes.models import FetchDebt, Folder, Mailbox, Message, SyncRun
+from mailboxes.protocols import imap_wire
+from mailboxes.services import bodies, leases, sync_now
+from mailboxes.services.poll import poll
 from tests.servers.dovecot import Dovecot
 from tests.servers.scripted import Line
 from tests.sync.conftest import Look, dovecot, introspection, look, packs, reachable  # noqa: F401 - fixtures
@@ -164,3 +167,38 @@ def test_an_empty_message_is_stored_and_read_back(dovecot: Dovecot, look: Look) 
         assert look(mailbox).state == "done"
 
     assert stored(mailbox) == server.messages
+
+
+def test_more_answers_than_usual_are_no_fault_in_a_large_folder(
+    dovecot: Dovecot, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All flags of a folder with 200,000 messages may have changed."""
+    monkeypatch.setattr(imap_wire, "MAX_UNTAGGED", 5)
+    server = OddServer({uid: message(uid) for uid in range(1, 21)})
+    with server.over_tls(dovecot) as running:
+        mailbox = at(running.port)
+        assert look(mailbox).state == "done"
+        assert look(mailbox).state == "done"
+
+    assert stored(mailbox) == server.messages
+
+
+def test_a_sync_that_was_asked_for_during_the_poll_that_heals_is_due_at_once(dovecot: Dovecot) -> None:
+    server = OddServer({1: message(1)})
+    with server.over_tls(dovecot) as running:
+        mailbox = at(running.port)
+        Mailbox.objects.filter(pk=mailbox.pk).update(state="delayed", reason="unreachable", failures=2)
+        ticket = leases.claim_one(mailbox.pk, timezone.now())
+        assert ticket
+        claim = leases.take(mailbox.pk, ticket.lease_id)
+        assert claim
+
+        def ask(_: str, __: SyncRun) -> None:
+            sync_now.request_sync(mailbox, actor=SYSTEM)
+
+        poll(claim, progress=ask)
+
+    mailbox.refresh_from_db()
+    assert mailbox.state == "active"
+    assert mailbox.next_poll_at
+    assert mailbox.next_poll_at <= timezone.now()

@@ -59,7 +59,11 @@ class Command(BaseCommand):
                     )
                     self.stderr.flush()
 
-            run = poll(claim, progress=progress)
+            try:
+                run = poll(claim, progress=progress)
+            except BaseException:  # Ctrl-C: nobody shall wait until the lease ends
+                leases.put_back([claim])
+                raise
             for name in ("added", "changed", "removed"):
                 setattr(total, name, getattr(total, name) + getattr(run, name))
             total.state, total.reason, total.detail, total.ended_at = run.state, run.reason, run.detail, run.ended_at
