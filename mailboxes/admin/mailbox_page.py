@@ -165,7 +165,7 @@ def store(mailbox: Mailbox) -> list[Fact]:
         Fact("Messages", f"{mailbox.message_count:,}", kept),
         Fact("Folders", f"{followed} of {len(folders)} followed"),
         Fact("Receives by", mailbox.get_receive_display(), "sends too" if mailbox.send else "does not send"),
-        Fact("Connected", mailbox.created_at),
+        Fact("Connected", mailbox.token.created_at) if mailbox.token else Fact("Here since", mailbox.created_at),
     ]
 
 
