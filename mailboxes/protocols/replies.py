@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 LONGEST = 300  # characters of a reply that are kept
+LONGEST_PAUSE = timedelta(days=1)  # that a server may ask for: it could name thirty years, by mistake or not
 
 # A token, or base64 of one: a long run of its letters. The left side of a Message-ID looks the same, but an @ follows.
 _SECRET = re.compile(r"(?i)(bearer\s+\S+)|[A-Za-z0-9+/_=-]{40,}+(?!@)(?:\.[A-Za-z0-9+/_=-]+)*|ya29\.\S+|\beyJ[\w.-]+")
@@ -23,9 +24,10 @@ def redact(reply: bytes | str, secret: str = "") -> str:
 
 
 def asked_pause(reply: str) -> timedelta | None:
-    """Microsoft's "Suggested Backoff Time: N milliseconds"; None when no time is named."""
+    """Microsoft's "Suggested Backoff Time: N milliseconds", a day at most; None when no time is named."""
     found = _BACKOFF.search(reply)
     if not found:
         return None
     count = int(found[1])
-    return timedelta(milliseconds=count) if found[2].lower().startswith("m") else timedelta(seconds=count)
+    named = timedelta(milliseconds=count) if found[2].lower().startswith("m") else timedelta(seconds=count)
+    return min(named, LONGEST_PAUSE)

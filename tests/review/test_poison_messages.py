@@ -12,6 +12,7 @@ from django.utils import timezone
 from audit import SYSTEM
 from mailboxes.models import FetchDebt, Folder, Mailbox, Message, SyncRun
 from mailboxes.protocols import imap_wire
+from mailboxes.protocols.replies import asked_pause
 from mailboxes.services import bodies, leases, sync_now
 from mailboxes.services.poll import poll
 from tests.servers.dovecot import Dovecot
@@ -202,3 +203,8 @@ def test_a_sync_that_was_asked_for_during_the_poll_that_heals_is_due_at_once(dov
     assert mailbox.state == "active"
     assert mailbox.next_poll_at
     assert mailbox.next_poll_at <= timezone.now()
+
+
+def test_no_server_pauses_a_mailbox_for_years() -> None:
+    assert asked_pause("Suggested Backoff Time: 999999999 seconds") == timedelta(days=1)
+    assert asked_pause("Suggested Backoff Time: 30000 milliseconds") == timedelta(seconds=30)
