@@ -50,11 +50,11 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.AUDITOR: frozenset({Right.AUDIT_VIEW, Right.HEALTH_VIEW}),
 }
 
-# A platform operator keeps the installation: sees every tenant's rows, acts for none and reads no tenant's mail.
+# A platform operator keeps the installation: sees every tenant's rows, acts for none and reads no tenant's mail, neither
+# what came in nor the subjects and recipients of what went out.
 PLATFORM_RIGHTS: Final[frozenset[Right]] = frozenset(
     {
         Right.MAILBOXES_VIEW,
-        Right.OUTBOX_VIEW,
         Right.PROVIDERAPPS_VIEW,
         Right.AUDIT_VIEW,
         Right.HEALTH_VIEW,

@@ -65,7 +65,7 @@ def figures(person: User, tenant: Tenant | None, now: datetime | None = None) ->
     states = Counter(dict(boxes.order_by().values_list("state").annotate(Count("pk"))))
     waiting = attention.waiting(person, tenant).select_related("provider_app", "tenant")
     received = mine(Message, Right.MAILBOXES_VIEW)
-    sent = mine(OutboxMessage).filter(state=OutboxMessage.State.SENT)
+    sent = mine(OutboxMessage, Right.MAILBOXES_VIEW).filter(state=OutboxMessage.State.SENT)
     can_connect = person.tenants_with(Right.MAILBOXES_CONNECT).exists()
     steps = first_steps(person, mine, states) if can_connect else []
     return {
@@ -191,7 +191,7 @@ def first_steps(person: User, mine: Any, states: Counter[str]) -> list[Step]:
         Step(
             "Send a message",
             "And watch each step of it in the outbox.",
-            mine(OutboxMessage).filter(state=OutboxMessage.State.SENT).exists(),
+            mine(OutboxMessage, Right.MAILBOXES_VIEW).filter(state=OutboxMessage.State.SENT).exists(),
             "Write a message",
             reverse("admin:mailboxes_outboxmessage_compose"),
         ),

@@ -9,7 +9,8 @@ import traceback
 from collections.abc import Callable
 from uuid import uuid4
 
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse
 
 log = logging.getLogger("mailhub.request")
 QUIET = ("/static/", "/livez", "/readyz")
@@ -29,6 +30,8 @@ class RequestLogMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         """Where it broke and as what; not the exception's text, which may quote a provider's answer."""
+        if isinstance(exception, (Http404, PermissionDenied, BadRequest, SuspiciousOperation)):
+            return  # an answer, not a fault
         frames = traceback.extract_tb(exception.__traceback__)
         where = "".join(f"\n  {frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
         causes = []

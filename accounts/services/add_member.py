@@ -8,6 +8,7 @@ import audit
 from accounts.errors import AlreadyMember
 from accounts.models import Membership, Tenant, User
 from accounts.roles import Role
+from accounts.services.own_people import refuse_strangers
 from audit.actor import Actor
 
 
@@ -22,13 +23,15 @@ def add_member(
 ) -> Added:
     """Give the person with this address a place in `tenant`; somebody unknown gets an account without a password.
 
-    The name of a person who has an account already stays as it is. Raises AlreadyMember.
+    The name of a person who has an account already stays as it is. Raises AlreadyMember, BelongsElsewhere.
     """
     with transaction.atomic():
         user = User.objects.filter(email=email.strip().lower()).first()
         is_new_person = user is None
         if user is None:
             user = User.objects.create_user(email.strip(), name=name.strip())
+        else:
+            refuse_strangers(user, actor=actor)
         membership, is_new = Membership.objects.get_or_create(
             tenant=tenant, user=user, defaults={"role": role, "may_read_mail": may_read_mail}
         )

@@ -311,13 +311,14 @@ def test_somebody_new_gets_a_link_that_is_shown_once(ours: Tenant) -> None:
     assert "/accounts/password/reset/key/" not in again
 
 
-def test_somebody_known_gets_no_link(ours: Tenant, stranger: User) -> None:
+def test_somebody_whom_another_organisation_made_is_refused_in_words(ours: Tenant, stranger: User) -> None:
     data = {"tenant": str(ours.pk), "email": stranger.email, "role": "operator"}
 
     page = signed_in(make_member(ours)).post(reverse("admin:accounts_membership_add"), data, follow=True)
 
     assert "/accounts/password/reset/key/" not in page.content.decode()
-    assert Membership.objects.filter(user=stranger, tenant=ours).exists()
+    assert "another organisation made" in page.content.decode()
+    assert not Membership.objects.filter(user=stranger, tenant=ours).exists()
 
 
 def test_nobody_is_added_to_a_tenant_that_one_only_belongs_to(ours: Tenant) -> None:

@@ -39,14 +39,30 @@ def test_somebody_new_gets_an_account_without_a_password() -> None:
 
 
 def test_somebody_known_joins_with_the_account_they_have() -> None:
-    tenant, bob = make_tenant(), make_user("bob@example.org", name="Bob")
+    tenant, labs = make_tenant(), make_tenant("Contoso Labs")
+    owner, bob = make_member(tenant), make_user("bob@example.org", name="Bob")
+    make_member(labs, user=owner)
+    make_member(labs, Role.AUDITOR, user=bob)
 
-    added = add_member(tenant, email="BOB@example.org", role=Role.AUDITOR, name="Mallory", actor=make_member(tenant))
+    added = add_member(tenant, email="BOB@example.org", role=Role.AUDITOR, name="Mallory", actor=owner)
 
     assert not added.is_new_person
     assert added.membership.user == bob
     bob.refresh_from_db()
     assert bob.name == "Bob"
+
+
+def test_an_account_that_another_organisation_made_is_not_let_in() -> None:
+    evil, contoso = make_tenant("Evil"), make_tenant()
+    add_member(evil, email="ben@contoso.example", role=Role.AUDITOR, actor=make_member(evil))
+
+    with pytest.raises(BelongsElsewhere, match="another organisation"):
+        add_member(
+            contoso, email="ben@contoso.example", role=Role.ADMIN, may_read_mail=True, actor=make_member(contoso)
+        )
+
+    assert not Membership.objects.filter(tenant=contoso, user__email="ben@contoso.example").exists()
+    assert add_member(contoso, email="ben@contoso.example", role=Role.ADMIN, actor=make_user(is_superuser=True))
 
 
 def test_nobody_joins_twice() -> None:
