@@ -15,7 +15,7 @@ Row = Mapping[str, Any]
 """Every column of a row by its attribute (`mailbox_id`, not `mailbox`); no default of the model is filled in."""
 
 _AS_THEY_ARE = (models.CharField, models.TextField, models.IntegerField, models.BooleanField)
-_ONE_BY_ONE = (models.UUIDField, models.DateTimeField, models.JSONField)
+_EACH_ONCE = (models.ForeignKey, models.UUIDField, models.DateTimeField)  # many cells of a column are alike
 
 
 def insert(model: type[TenantRow], tenant_id: UUID, rows: Sequence[Row]) -> None:
@@ -61,10 +61,10 @@ def _writer(field: models.Field[Any, Any]) -> Callable[[list[Any]], list[Any]]:
         known = {cell: field.get_db_prep_save(cell, connection) for cell in set(cells)}
         return [known[cell] for cell in cells]
 
-    if isinstance(field, models.ForeignKey):
-        return each_once
     plain = type(field).__module__.startswith("django.db.models.fields")  # no field of our own: it may seal or refuse
-    if plain and isinstance(field, _ONE_BY_ONE):
+    if plain and isinstance(field, _EACH_ONCE):
+        return each_once
+    if plain and isinstance(field, models.JSONField):
         return one_by_one
     if plain and isinstance(field, _AS_THEY_ARE):
         return list
