@@ -122,31 +122,43 @@ def main() -> int:
     stopping = supervisor.stopping.is_set
     endpoints = data / "sandbox" / "endpoints.json"
     began = time.time()
+    demo = Demo()
+    if "sandbox" not in commands:
+        demo.prepare()
+
+    def sandbox_is_up() -> None:
+        wait_for("The sandbox", lambda: endpoints.exists() and endpoints.stat().st_mtime >= began - 1, stopping)
+        demo.prepare()  # beside the other processes' start
+
     code = supervisor.run(
         {
             "redis": lambda: wait_for("The queue's server", lambda: socket_answers(redis_socket.path(data)), stopping),
-            "sandbox": lambda: wait_for(
-                "The sandbox", lambda: endpoints.exists() and endpoints.stat().st_mtime >= began - 1, stopping
-            ),
+            "sandbox": sandbox_is_up,
             "web": lambda: wait_for("The web server", lambda: web_answers(port), stopping),
         },
-        lambda: finish(url, data),
+        lambda: demo.show(url, data),
     )
     print("\n  Mailhub has stopped; your data stays in", data)  # noqa: T201
     del held
     return code
 
 
-def finish(url: str, data: Path) -> None:
-    """What needs the sandbox's endpoints, then the one block that says how to get in."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), "prepare", "--finish"], check=False, stdout=subprocess.PIPE, text=True
-    )
-    if done.returncode:
-        raise SystemExit("The demo organisation could not be finished; see above.")
-    demo = json.loads(done.stdout)
-    password = demo["password"] or "the one you chose"
-    print(BANNER.format(url=url, email=demo["email"], password=password, data=data), flush=True)  # noqa: T201
+class Demo:
+    """The demo organisation, its sandbox and its sign-in: prepared while the processes start, shown when they answer."""
+
+    def prepare(self) -> None:
+        self.running = subprocess.Popen(
+            [sys.executable, str(ROOT / "manage.py"), "prepare", "--finish"], stdout=subprocess.PIPE, text=True
+        )
+
+    def show(self, url: str, data: Path) -> None:
+        """The one block that says how to get in. Raises SystemExit when it could not be prepared."""
+        said, _ = self.running.communicate()
+        if self.running.returncode:
+            raise SystemExit("The demo organisation could not be finished; see above.")
+        demo = json.loads(said)
+        password = demo["password"] or "the one you chose"
+        print(BANNER.format(url=url, email=demo["email"], password=password, data=data), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ if _database["ENGINE"].endswith("sqlite3"):
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000; "
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=20000; "
             "PRAGMA foreign_keys=ON; PRAGMA cache_size=-32000;",
         }
     }
@@ -121,7 +121,7 @@ DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     # In the database: rate limits of the sign-in must be shared by all processes and survive a lost Redis.
-    "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "mailhub_cache"}
+    "default": {"BACKEND": "mailhub.json_cache.JsonDatabaseCache", "LOCATION": "mailhub_cache"}
 }
 STORAGES = {
     "default": {

@@ -18,7 +18,7 @@ class Introspection:
     tokens: dict[str, str] = field(default_factory=dict)
     scope: str = "mail"
     client_id: str = "dovecot"
-    client_secret: str = "introspects"  # noqa: S105
+    client_secret: str = "introspects"
     down: bool = False
     asked: int = 0
 

@@ -12,7 +12,6 @@ from tests.stories.visitor import Visitor, faults_on_a_phone
 
 ALICE, BOB, CAROL = "alice@sandbox.test", "bob@sandbox.test", "carol@sandbox.test"
 SUBJECT = "First words from Mailhub"
-SECOND_START = 10  # seconds until the URL answers
 
 
 @pytest.mark.browser
@@ -173,4 +172,3 @@ def ctrl_c_and_again(mailhub: Installation) -> None:
     print(f"first answer after {first:.1f} s, Ctrl-C took {stopped_in:.1f} s, the second start {second:.1f} s")
     assert kept[: len(before)] == before and mail()[: len(before)] == before
     assert mailhub.password == password
-    assert second < SECOND_START
