@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
@@ -24,9 +26,25 @@ def refuse_weak_settings(settings: dict[str, Any]) -> None:
         faults.append("DATABASE_URL must name a PostgreSQL database (postgres://…)")
     if settings["REDIS_URL"].startswith("unix://" + str(settings["MAILHUB_DATA"])):
         faults.append("REDIS_URL must name a Redis or Valkey server")
+    elif _is_open_to_others(settings["REDIS_URL"]):
+        faults.append("REDIS_URL must hold a password or begin with rediss:// (who writes to the queue runs code here)")
     if not settings["MAILHUB_AUDIT_KEY"]:
         faults.append("MAILHUB_AUDIT_KEY (or MAILHUB_AUDIT_KEY_FILE) must hold an Ed25519 private key, PEM")
     if settings["MAILHUB_SANDBOX"]:
         faults.append("MAILHUB_SANDBOX must be off: the sandbox is a pretend provider for trying things out")
     if faults:
         raise ImproperlyConfigured("Mailhub does not start in production:\n- " + "\n- ".join(faults))
+
+
+def _is_open_to_others(redis_url: str) -> bool:
+    """A server on another machine, over plain TCP, that asks nobody who they are."""
+    url = urlsplit(redis_url)
+    host = url.hostname or "localhost"
+    if url.scheme != "redis" or host == "localhost":
+        return False
+    try:
+        if ip_address(host).is_loopback:
+            return False
+    except ValueError:  # a name
+        pass
+    return not (url.password or parse_qs(url.query).get("password"))
