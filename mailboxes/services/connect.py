@@ -99,14 +99,15 @@ def _store(
 ) -> tuple[Stored, switch.Before]:
     """Step (c): in one transaction the link is spent, the token stored and the mailbox waits for its proof."""
     with transaction.atomic():
-        if attempt.link_id and not ConnectLink.objects.filter(pk=attempt.link_id, used_at=None, ended_at=None).update(
-            used_at=timezone.now()
-        ):
-            raise Refused("link_used")
         granted = answer.scopes if answer.scopes is not None else attempt.scopes
         stored = grants.store(attempt.provider_app, account, answer, granted)
         mailbox = Mailbox.objects.select_for_update().get(pk=attempt.mailbox_id)
         attempt.mailbox = mailbox
+        # After the mailbox's lock, as everywhere: whoever withdraws a link at this moment waits for it.
+        if attempt.link_id and not ConnectLink.objects.filter(pk=attempt.link_id, used_at=None, ended_at=None).update(
+            used_at=timezone.now()
+        ):
+            raise Refused("link_used")
         before = switch.to_pending(mailbox, attempt, stored.token, account, actor)
     return stored, before
 
@@ -125,19 +126,20 @@ def _prove(
         mailbox = attempt.mailbox = Mailbox.objects.select_for_update().get(pk=attempt.mailbox_id)
         live_test.log(mailbox, checks, token.generation)
         is_ended = mailbox.state == Mailbox.State.DISCONNECTED
-        if is_refused and mailbox.token_id == token.pk:
+        is_withdrawn = ConnectLink.objects.filter(attempts=attempt.pk, ended_at__isnull=False).exists()
+        if (is_refused or is_withdrawn) and mailbox.token_id == token.pk:
             switch.back(mailbox, before, actor)
         if is_refused and attempt.link_id:
             ConnectLink.objects.filter(pk=attempt.link_id).update(used_at=None)
-        if not is_refused and not is_ended:
+        if not (is_refused or is_ended or is_withdrawn):
             _connected(attempt, token, checks, actor)
     if is_refused and stored.is_new:
         grants.end_if_unused(token.pk, actor=actor)
     if is_refused:
         raise Refused("wrong_account", deciding.text, account=token.account)
-    if is_ended:
+    if is_ended or is_withdrawn:
         grants.end_if_unused(token.pk, actor=actor)
-        raise Refused("disconnected")
+        raise Refused("disconnected" if is_ended else "link_ended")
     if before.token_id and before.token_id != token.pk:
         grants.end_if_unused(before.token_id, actor=actor)
     return Connected(attempt, checks)

@@ -10,10 +10,11 @@ from django.conf import settings
 from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 import audit
-from mailboxes.models import ConnectLink, Mailbox, ProviderApp
+from mailboxes.models import ConnectLink, ConsentAttempt, Mailbox, ProviderApp
 from mailboxes.services import new_mailbox, states
 
 _SALT = "mailboxes.connect-link"
@@ -107,10 +108,13 @@ def standing(link: ConnectLink) -> Standing:
 
 
 def end(link: ConnectLink, why: str, *, actor: audit.Actor) -> bool:
-    """Withdrawn by the tenant, or declined by its receiver (`why`: a code of words.REASONS); False if it was over."""
+    """Withdrawn by the tenant, or declined by its receiver (`why`: a code of words.REASONS); False if it was over.
+
+    A consent by it that is being proven at this moment connects nothing any more.
+    """
     with transaction.atomic():
-        rows = ConnectLink.objects.filter(pk=link.pk, ended_at=None, used_at=None)
-        if not rows.update(ended_at=timezone.now(), ended_why=why):
+        link.mailbox.refresh_from_db(from_queryset=Mailbox.objects.select_for_update())  # a proof ends before or after
+        if not _closable().filter(pk=link.pk).update(ended_at=timezone.now(), ended_why=why):
             return False
         tell(link, why, actor=actor)
         audit.record(
@@ -132,6 +136,14 @@ def tell(link: ConnectLink, why: str, *, actor: audit.Actor) -> None:
 
 def end_all(mailbox_id: UUID, why: str) -> None:
     """Inside the caller's deed: no link of an earlier time opens what was closed."""
-    ConnectLink.objects.filter(mailbox=mailbox_id, used_at=None, ended_at=None).update(
-        ended_at=timezone.now(), ended_why=why
+    _closable().filter(mailbox=mailbox_id).update(ended_at=timezone.now(), ended_why=why)
+
+
+def _closable() -> QuerySet[ConnectLink]:
+    """Not closed, and either unused or used by a consent without an outcome, which would open it again when it fails."""
+    attempts = ConsentAttempt.objects.filter(link=OuterRef("pk"))
+    done, under_way = attempts.filter(outcome="connected"), attempts.filter(outcome="", consumed_at__isnull=False)
+    return ConnectLink.objects.filter(
+        Q(used_at=None) | (Exists(under_way) & ~Exists(done)),
+        ended_at=None,
     )

@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from mailboxes.errors import SignInRefused
-from mailboxes.models import Mailbox, Token
-from mailboxes.services import live_test, revoke, suspend
+from mailboxes.models import ConnectLink, ConsentAttempt, Mailbox, Token
+from mailboxes.services import links, live_test, revoke, suspend
 from mailboxes.services.live_test import Check
 from tests.consent.conftest import World, new_visitor
 
@@ -146,3 +146,50 @@ def test_a_refused_account_leaves_also_when_the_permission_of_before_was_ended_m
     assert "<code>wrong_account</code>" in page.content.decode()
     assert (world.mailbox().token_id, world.mailbox().state) == (None, Mailbox.State.RECONNECT)
     assert not Token.objects.exists()
+
+
+def test_a_link_withdrawn_during_the_proof_connects_nothing(
+    world: World, visitor: Client, while_proving: Meanwhile
+) -> None:
+    link = world.link()
+    while_proving(lambda: links.end(link, "withdrawn", actor=world.admin))
+
+    page = world.connect(visitor, link)
+
+    assert page.status_code == 400 and "<code>link_ended</code>" in page.content.decode()
+    assert links.standing(ConnectLink.objects.get(pk=link.pk)) == "ended"
+    mailbox = world.mailbox()
+    assert (mailbox.state, mailbox.token_id, mailbox.pinned_subject) == (Mailbox.State.PENDING, None, "")
+    assert not Token.objects.exists()
+    assert "link.ended" in world.deeds() and "mailbox.connected" not in world.deeds()
+
+
+@pytest.mark.parametrize("deed", ["withdraw", "disconnect"])
+def test_a_link_closed_during_a_proof_that_fails_does_not_open_again(
+    world: World, visitor: Client, monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    link = world.link()
+
+    def refuse(*args: Any, **kwargs: Any) -> list[Check]:
+        if deed == "withdraw":
+            assert links.end(link, "withdrawn", actor=world.admin)
+        else:
+            revoke.disconnect(world.mailbox(), actor=world.admin)
+        return [Check("imap", False, "no", 1, SignInRefused("no"))]
+
+    monkeypatch.setattr(live_test, "prove", refuse)
+
+    assert world.connect(visitor, link).status_code == 400
+
+    assert links.standing(ConnectLink.objects.get(pk=link.pk)) == "ended"
+    assert not Token.objects.exists()
+
+
+def test_a_link_that_did_its_work_can_no_longer_be_withdrawn(world: World, visitor: Client) -> None:
+    link = world.link()
+    world.press_go(new_visitor(), link)  # somebody began with it as well, and came no further
+    world.connect(visitor, link)
+    assert ConsentAttempt.objects.filter(link=link, outcome="").exists()
+
+    assert not links.end(link, "withdrawn", actor=world.admin)
+    assert links.standing(ConnectLink.objects.get(pk=link.pk)) == "used"
