@@ -141,6 +141,8 @@ class DeliveryFault(MailError):
         self.status = status
         self.enhanced = enhanced  # RFC 3463, such as "5.7.1"; '' when the server gave none
         self.reply = detail[:500] if status else ""
+        self.answers: tuple[str, ...] = ()
+        """One a recipient, in their order, where each of them was refused."""
 
 
 class Rejected(DeliveryFault):

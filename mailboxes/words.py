@@ -353,6 +353,24 @@ REASONS: dict[str, Reason] = {
     # Sending
     "expired": Reason("Given up", "The server asked to come back later for a whole day.", "admin", ""),
     "recipients_refused": Reason("Recipients refused", "The server refused every recipient.", "admin", ""),
+    "recipients_later": Reason(
+        "Some recipients later",
+        "The server took the message for the others and asked to come back later for some. They are tried again alone.",
+        "nobody",
+        "",
+    ),
+    "not_to_all": Reason(
+        "Not to everybody",
+        "The server took the message, but not for the recipients listed as refused.",
+        "admin",
+        "",
+    ),
+    "copy_of_others": Reason(
+        "A copy in Sent proves nothing",
+        "An earlier part of this message went to other recipients, and its copy in Sent looks the same.",
+        "admin",
+        "",
+    ),
     "too_large": Reason("Too large", "The message is larger than the server takes.", "admin", ""),
     "daily_limit": Reason(
         "Daily limit reached", "{provider} takes no more messages from this mailbox today.", "nobody", ""

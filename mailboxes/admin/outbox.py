@@ -219,7 +219,10 @@ def facts(row: OutboxMessage) -> list[Fact]:
         Fact("Message-ID", row.message_id, code=True),
         Fact("Size", tags.size(row.body.size)),
     ]
-    found += [Fact("Refused", each["address"], each["reply"]) for each in row.refused_recipients]
+    found += [
+        Fact("Tried again" if each["address"] in row.recipients_left else "Refused", each["address"], each["reply"])
+        for each in row.refused_recipients
+    ]
     return [fact for fact in found if fact.value]
 
 

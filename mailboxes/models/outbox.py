@@ -33,6 +33,7 @@ class OutboxMessage(TenantRow):
     sender = models.EmailField(max_length=254)  # envelope and From
     recipients = models.JSONField()  # {"to": [...], "cc": [...], "bcc": [...]}: addresses
     refused_recipients = models.JSONField(default=list)  # [{"address", "reply"}] of a message that went to the others
+    recipients_left = models.JSONField(default=list)  # the others have it, these are tried again; empty: all or none
     subject = models.CharField(max_length=998, blank=True)
     message_id = models.CharField(max_length=250)
     mailhub_id = models.CharField(max_length=64)  # HMAC in X-Mailhub-ID: finds it again in Sent

@@ -63,7 +63,9 @@ class SmtpSession(SmtpConnection):
         self._accepted = sum(reply.ok for reply in replies[1:])
         if not self._accepted:
             passing = [reply for reply in replies[1:] if not reply.permanent]
-            raise self._refused((passing or replies)[-1], "rcpt", code="recipients_refused")
+            fault = self._refused((passing or replies)[-1], "rcpt", code="recipients_refused")
+            fault.answers = tuple(str(reply) for reply in replies[1:])
+            raise fault
         return replies[1:]
 
     def _mail_command(self, sender: str, recipients: Sequence[str], message: bytes) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import F, Q
@@ -19,8 +20,7 @@ from mailboxes import errors
 from mailboxes.errors import Deferred, MailError, Rejected, Uncertain
 from mailboxes.models import Mailbox, OutboxMessage, ProviderApp, SendAttempt, SignIn
 from mailboxes.protocols.deadline import Deadline
-from mailboxes.protocols.smtp_reply import Reply
-from mailboxes.services import bodies, recover_sends, retry_send, send_lease, send_ledger, states, stop
+from mailboxes.services import bodies, recipients, recover_sends, retry_send, send_lease, send_ledger, states, stop
 from mailboxes.services.send_lease import SendClaim
 from mailboxes.services.smtp_door import SmtpDoor
 
@@ -100,10 +100,10 @@ class _Delivery:
                 signed_in=lambda reply: self._step(outbox, Stage.SIGNED_IN, reply),
             )
             session.deadline = Deadline(ENVELOPE_SECONDS)
-            recipients = _envelope(outbox)
-            replies = session.envelope(outbox.sender, recipients, raw)
-            refused = _refused(recipients, replies)
-            taken = f"{len(recipients) - len(refused)} of {len(recipients)}"
+            asked = recipients.envelope(outbox)
+            replies = session.envelope(outbox.sender, asked, raw)
+            refused = recipients.refusals(outbox, asked, [str(reply) for reply in replies])
+            taken = f"{sum(reply.ok for reply in replies)} of {len(asked)}"
             self._step(outbox, Stage.RECIPIENTS, taken, refused_recipients=refused)
             # The marker renews the lease, so the wait for the last answer ends before the lease does.
             session.deadline = Deadline(settings.MAILHUB_SEND_LEASE.total_seconds() * 0.8)
@@ -115,19 +115,23 @@ class _Delivery:
         except errors.StorageFault as error:
             return self._failed(outbox, error)
         except errors.BodyUnreadable as error:
-            self._finish(outbox, State.REJECTED, Stage.FAILED, error)
+            self._give_up(outbox, Stage.FAILED, error)
         except MailError as error:
             return self._failed(outbox, error)
         else:
-            self._sent(outbox, str(final))
+            self._taken(outbox, str(final))
         return True
 
     # -- how a try ends ---------------------------------------------------------------------------------------------
 
-    def _sent(self, outbox: OutboxMessage, reply: str) -> None:
-        send_ledger.finish(
-            outbox, State.SENT, Stage.ACCEPTED, reply=reply, sign_ins=self._sign_ins(), sent_at=timezone.now()
-        )
+    def _taken(self, outbox: OutboxMessage, reply: str) -> None:
+        """The server has it for those whom it accepted; whom it put off is tried again alone."""
+        now = timezone.now()
+        columns = recipients.after_taking(outbox) | {"sent_at": now}
+        if columns["recipients_left"]:
+            due_at = now if recipients.too_many_at_once(outbox) else retry_send.next_try(outbox, now)
+            columns |= {"due_at": due_at} if due_at else recipients.given_up(outbox, reply)
+        send_ledger.finish(outbox, stage=Stage.ACCEPTED, reply=reply, sign_ins=self._sign_ins(), **columns)
         self.progress(outbox, Stage.ACCEPTED, reply)
         if self.mailbox.receive == Mailbox.Receive.NONE and self.mailbox.state != Mailbox.State.ACTIVE:
             states.healthy(self.mailbox, next_poll_at=None)  # no poll will ever notice that it works
@@ -142,7 +146,7 @@ class _Delivery:
         if isinstance(error, Rejected):
             all_refused = error.stage == "rcpt" and error.status
             reason = "recipients_refused" if all_refused else "too_large" if error.status == 552 else error.reason
-            self._finish(outbox, State.REJECTED, Stage.REFUSED, error, reason=reason)
+            self._give_up(outbox, Stage.REFUSED, error, reason=reason)
             return self._ready_for_next()
         answered = isinstance(error, errors.SignInRefused) or (isinstance(error, Deferred) and error.status)
         stage = Stage.REFUSED if answered else Stage.FAILED
@@ -152,15 +156,24 @@ class _Delivery:
         if isinstance(error, GRANT):
             due_at: datetime | None = now + self._grant_pause(error)
         else:
-            due_at = retry_send.next_try(outbox, now, error)
+            due_at = retry_send.next_try(outbox, now, error.retry_after)
         if due_at is None:
-            self._finish(outbox, State.REJECTED, stage, error, reason="expired")
+            self._give_up(outbox, stage, error, reason="expired")
         else:
-            self._finish(outbox, State.DEFERRED, stage, error, due_at=due_at)
+            columns = recipients.after_refusal(outbox, error)
+            self._finish(outbox, State.DEFERRED, stage, error, due_at=due_at, **columns)
         if not of_message:
             self._pause(now + (error.retry_after or min(LONGEST_BREAK, retry_send.pause_after(outbox.tries))))
             return False
         return self._ready_for_next()
+
+    def _give_up(self, outbox: OutboxMessage, stage: str, error: MailError, *, reason: str = "") -> None:
+        """Rejected; but a message that some have got already stays sent, and says who has not."""
+        columns: dict[str, Any] = {"state": State.REJECTED, "reason": reason} | recipients.after_refusal(outbox, error)
+        if outbox.recipients_left:
+            outbox.refused_recipients = columns.get("refused_recipients", outbox.refused_recipients)
+            columns = recipients.given_up(outbox, error.detail)
+        self._finish(outbox, stage=stage, error=error, **columns)
 
     def _wait_for_grant(self, error: MailError) -> None:
         """Nothing was begun: what is leased waits, and says for what."""
@@ -219,17 +232,3 @@ class _Delivery:
 
 def _untold(outbox: OutboxMessage, stage: str, reply: str) -> None:
     """For those who read the ledger instead."""
-
-
-def _envelope(outbox: OutboxMessage) -> list[str]:
-    """Every recipient once, in the order they were named."""
-    named = [address for field in ("to", "cc", "bcc") for address in outbox.recipients.get(field, [])]
-    return list({address.casefold(): address for address in named}.values())
-
-
-def _refused(recipients: list[str], replies: list[Reply]) -> list[dict[str, str]]:
-    return [
-        {"address": address, "reply": str(reply)}
-        for address, reply in zip(recipients, replies, strict=True)
-        if not reply.ok
-    ]

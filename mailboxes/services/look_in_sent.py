@@ -21,7 +21,7 @@ from mailboxes.errors import CommandRefused, MailError
 from mailboxes.models import Mailbox, Message, OutboxMessage, SendAttempt, SignIn
 from mailboxes.protocols.deadline import Deadline
 from mailboxes.protocols.imap import ImapSession
-from mailboxes.services import send_ledger
+from mailboxes.services import recipients, send_ledger
 from mailboxes.services.imap_door import open_imap
 
 LOOK_FOR = timedelta(hours=24)  # after the marker
@@ -77,7 +77,9 @@ def look(outbox_id: UUID) -> bool:
     if outbox.state != OutboxMessage.State.UNCERTAIN:
         return False
     seen = Look(outbox)
-    if not _is_stored_here(seen):
+    if outbox.recipients_left:
+        seen.why_not = "copy_of_others"  # has the same headers, and proves nothing of those who are left
+    elif not _is_stored_here(seen):
         for mailbox in _mailboxes(outbox.mailbox):
             _look_at_server(mailbox, seen)
             if seen.found:
@@ -164,7 +166,7 @@ def _keep(seen: Look) -> bool:
     }
     values: dict[str, Any] = {"looked_at": now, "evidence": evidence}
     if seen.found:
-        values |= {"state": OutboxMessage.State.SENT, "reason": "", "sent_at": outbox.dot_at or now}
+        values |= recipients.after_taking(outbox) | {"sent_at": outbox.dot_at or now, "due_at": now}
     with transaction.atomic():
         same = OutboxMessage.objects.filter(pk=outbox.pk, state=OutboxMessage.State.UNCERTAIN, tries=outbox.tries)
         if not same.update(**values):

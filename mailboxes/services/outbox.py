@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 import audit
 from accounts.ids import new_id
 from mailboxes.models import Body, Mailbox, OutboxMessage, SendAttempt
-from mailboxes.services import bodies, send_ledger
+from mailboxes.services import bodies, recipients, send_ledger
 from mailboxes.services.addresses import NamedAddress
 from mailboxes.services.compose import Composed, compose
 from mailboxes.services.draft import Attachment, Draft, DraftRefused
@@ -79,7 +80,14 @@ def queue(mailbox: Mailbox, draft: Draft, *, actor: audit.Actor, idempotency_key
 
 def cancel(outbox: OutboxMessage, *, actor: audit.Actor) -> bool:
     """False when it is too late: it is being sent, or has come to an end."""
-    return _deed(outbox, CANCELLABLE, "outbox.cancelled", actor, state=State.CANCELLED)
+    whole = Q(recipients_left=[])
+    if _deed(outbox, CANCELLABLE, "outbox.cancelled", actor, which=whole, state=State.CANCELLED):
+        return True
+    outbox.refresh_from_db()
+    if not outbox.recipients_left:
+        return False
+    rest = recipients.given_up(outbox, outbox.reply)  # some have it: it was sent, though not to all
+    return _deed(outbox, CANCELLABLE, "outbox.cancelled", actor, which=Q(tries=outbox.tries), **rest)
 
 
 def send_again(outbox: OutboxMessage, *, actor: audit.Actor) -> bool:
@@ -99,30 +107,44 @@ def send_again(outbox: OutboxMessage, *, actor: audit.Actor) -> bool:
         dot_at=None,
         evidence=None,
         looked_at=None,
-        refused_recipients=[],
+        refused_recipients=outbox.refused_recipients if outbox.recipients_left else [],
     )
 
 
 def confirm_sent(outbox: OutboxMessage, *, actor: audit.Actor) -> bool:
-    """A person found it at a recipient, or in Sent. False when it is not uncertain (any more)."""
+    """A person found it at a recipient, or in Sent. False when it is not uncertain (any more).
+
+    Whom the server had put off in that try gets it now.
+    """
+    outbox.refresh_from_db()
+    now = timezone.now()
     return _deed(
         outbox,
         (State.UNCERTAIN,),
         "outbox.confirmed",
         actor,
         stage=SendAttempt.Stage.CONFIRMED,
-        state=State.SENT,
-        sent_at=outbox.dot_at or timezone.now(),
+        which=Q(tries=outbox.tries),
+        **recipients.after_taking(outbox),
+        sent_at=outbox.dot_at or now,
+        due_at=now,
     )
 
 
 def _deed(
-    outbox: OutboxMessage, states: tuple[str, ...], event: str, actor: audit.Actor, *, stage: str = "", **columns: Any
+    outbox: OutboxMessage,
+    states: tuple[str, ...],
+    event: str,
+    actor: audit.Actor,
+    *,
+    which: Q | None = None,
+    stage: str = "",
+    **columns: Any,
 ) -> bool:
     """A conditional UPDATE, its row of the ledger, its line in the audit log. The instance is brought up to date."""
     values: dict[str, Any] = {"reason": "", "lease_id": None, "lease_until": None, **columns}
     with transaction.atomic():
-        if not OutboxMessage.objects.filter(pk=outbox.pk, state__in=states).update(**values):
+        if not OutboxMessage.objects.filter(which or Q(), pk=outbox.pk, state__in=states).update(**values):
             return False
         before = outbox.state
         outbox.refresh_from_db()

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts.visibility import TenantQuerySet
 from mailboxes.models import Mailbox, OutboxMessage, SendAttempt
-from mailboxes.services import retry_send, send_lease, send_ledger
+from mailboxes.services import recipients, retry_send, send_lease, send_ledger
 
 MOST = 500  # at once; the next call takes the others
 
@@ -32,7 +32,10 @@ def _abandon(outbox: OutboxMessage, now: datetime) -> bool:
     else:
         # The first time at once; a message that ends its worker each time must not do so in a circle.
         due_at = now if outbox.tries < 2 else now + retry_send.pause_after(outbox.tries - 1)
-        values |= {"state": State.QUEUED, "reason": "", "due_at": due_at}
+        if outbox.recipients_left:
+            values |= {"state": State.DEFERRED, "reason": "recipients_later", "due_at": due_at}
+        else:
+            values |= {"state": State.QUEUED, "reason": "", "due_at": due_at}
     with transaction.atomic():
         same = OutboxMessage.objects.filter(
             pk=outbox.pk, state=State.SENDING, lease_id=outbox.lease_id, lease_until__lte=now, tries=outbox.tries
@@ -43,7 +46,11 @@ def _abandon(outbox: OutboxMessage, now: datetime) -> bool:
 def _refuse(outbox: OutboxMessage) -> bool:
     with transaction.atomic():
         same = OutboxMessage.objects.filter(pk=outbox.pk, state=outbox.state, lease_id=outbox.lease_id)
-        values = {"state": State.REJECTED, "reason": "disconnected", "lease_id": None, "lease_until": None}
+        values: dict[str, object] = {"lease_id": None, "lease_until": None}
+        if outbox.recipients_left:
+            values |= recipients.given_up(outbox, outbox.reply)
+        else:
+            values |= {"state": State.REJECTED, "reason": "disconnected"}
         return _move(outbox, same, values, SendAttempt.Stage.REFUSED)
 
 

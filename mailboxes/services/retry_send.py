@@ -47,9 +47,9 @@ def pause_after(tries: int) -> timedelta:
     return PAUSES[min(max(tries, 1), len(PAUSES)) - 1] * random.uniform(0.9, 1.1)  # noqa: S311 - jitter, not a secret
 
 
-def next_try(outbox: OutboxMessage, now: datetime, error: MailError) -> datetime | None:
+def next_try(outbox: OutboxMessage, now: datetime, asked: timedelta | None = None) -> datetime | None:
     """When to try again: what the server asked for, at least; None when that is too late to go on."""
     again = outbox.attempts.filter(stage=SendAttempt.Stage.AGAIN).aggregate(last=Max("number"))["last"] or 0
     first = outbox.attempts.filter(stage=SendAttempt.Stage.STARTED, number__gt=again).order_by("number").first()
-    due_at = now + max(pause_after(outbox.tries - again), error.retry_after or timedelta())
+    due_at = now + max(pause_after(outbox.tries - again), asked or timedelta())
     return None if first and due_at > first.at + GIVE_UP else due_at

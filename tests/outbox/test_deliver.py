@@ -101,14 +101,14 @@ def test_no_answer_after_the_dot_is_uncertain_and_never_sent_again(
 
 
 def test_refused_recipients_are_recorded_and_the_others_get_it(smtp: FaultySmtp, queue: Queue, send: Send) -> None:
-    smtp.fail("rcpt", "550 5.1.1 Unknown", "250 2.1.5 Fine", "452 4.2.2 Full")
+    smtp.fail("rcpt", "550 5.1.1 Unknown", "250 2.1.5 Fine", "552 5.2.2 Full")
 
     outbox = send(queue(to=["a@example.org", "b@example.org"], cc=["c@example.org", "d@example.org"]))
 
     assert outbox.state == "sent"
     assert outbox.refused_recipients == [
         {"address": "a@example.org", "reply": "550 5.1.1 Unknown"},
-        {"address": "c@example.org", "reply": "452 4.2.2 Full"},
+        {"address": "c@example.org", "reply": "552 5.2.2 Full"},
     ]
 
 
