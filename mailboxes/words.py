@@ -335,6 +335,9 @@ REASONS: dict[str, Reason] = {
         "Not connected yet", "The owner has not consented yet.", "owner", "Make a link", "reconnect"
     ),
     "receives_nothing": Reason("Set to send only", "This mailbox is set to send only.", "admin", ""),
+    "sends_nothing": Reason(
+        "Set to receive only", "This mailbox was set to receive only before the message went out.", "admin", ""
+    ),
     "not_due": Reason("Already under way", "A sync of this mailbox is running.", "nobody", ""),
     "lease_lost": Reason("Taken over", "Another worker took over.", "nobody", ""),
     "stopped": Reason("Stopped", "The worker was asked to stop; the rest follows.", "nobody", ""),

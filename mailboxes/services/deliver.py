@@ -78,10 +78,10 @@ class _Delivery:
     def _send_next(self, outbox: OutboxMessage, begun: list[OutboxMessage]) -> bool:
         """False when the others need not be tried now."""
         permission = (self.mailbox.token_id, self.mailbox.provider_app_id)
-        self.mailbox.refresh_from_db(fields=[*STATE, "token", "provider_app", "receive"])
+        self.mailbox.refresh_from_db(fields=[*STATE, "token", "provider_app", "receive", "send"])
         if (self.mailbox.token_id, self.mailbox.provider_app_id) != permission:
             return False  # moved to another: its token is nothing for the server whose line is open
-        if self.mailbox.state not in send_lease.SENDING_STATES:
+        if self.mailbox.state not in send_lease.SENDING_STATES or not self.mailbox.send:
             return False
         try:
             bearer = self.door.bearer()

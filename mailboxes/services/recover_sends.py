@@ -20,8 +20,10 @@ def recover(now: datetime) -> int:
     """Brings every message of an ended lease to a state that is true; answers how many it moved."""
     ended = OutboxMessage.objects.filter(state=State.SENDING, lease_until__lte=now).order_by("lease_until")
     moved = sum(_abandon(outbox, now) for outbox in ended[:MOST])
-    left = send_lease.waiting(now).filter(mailbox__state=Mailbox.State.DISCONNECTED, due_at__lte=now)
-    return moved + sum(_refuse(outbox) for outbox in left[:MOST])
+    due = send_lease.waiting(now).filter(due_at__lte=now)
+    disconnected = due.filter(mailbox__state=Mailbox.State.DISCONNECTED)
+    moved += sum(_refuse(outbox, "disconnected") for outbox in disconnected[:MOST])
+    return moved + sum(_refuse(outbox, "sends_nothing") for outbox in due.filter(mailbox__send=False)[:MOST])
 
 
 def _abandon(outbox: OutboxMessage, now: datetime) -> bool:
@@ -43,14 +45,14 @@ def _abandon(outbox: OutboxMessage, now: datetime) -> bool:
         return _move(outbox, same, values, SendAttempt.Stage.ABANDONED)
 
 
-def _refuse(outbox: OutboxMessage) -> bool:
+def _refuse(outbox: OutboxMessage, reason: str) -> bool:
     with transaction.atomic():
         same = OutboxMessage.objects.filter(pk=outbox.pk, state=outbox.state, lease_id=outbox.lease_id)
         values: dict[str, object] = {"lease_id": None, "lease_until": None}
         if outbox.recipients_left:
             values |= recipients.given_up(outbox, outbox.reply)
         else:
-            values |= {"state": State.REJECTED, "reason": "disconnected"}
+            values |= {"state": State.REJECTED, "reason": reason}
         return _move(outbox, same, values, SendAttempt.Stage.REFUSED)
 
 

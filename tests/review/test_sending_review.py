@@ -13,10 +13,11 @@ from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from audit import SYSTEM
+from mailboxes import words
 from mailboxes.models import Mailbox, OutboxMessage, ProviderApp, Token
 from mailboxes.services import bodies, send_lease, send_ledger, states, suspend, sync_now
 from mailboxes.services import outbox as outbox_service
-from mailboxes.services.deliver import deliver
+from mailboxes.services.deliver import claim_due, deliver
 from mailboxes.services.draft import Draft
 from mailboxes.services.pack_storage import LocalPackStorage
 from tests.outbox.conftest import (  # noqa: F401 - fixtures
@@ -194,3 +195,35 @@ def test_the_marker_is_synced_to_the_disk_and_never_inside_another_transaction(s
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             assert cursor.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+
+
+@pytest.mark.django_db
+def test_what_a_mailbox_that_no_longer_sends_had_queued_is_rejected_in_words(
+    queue: Queue, mailbox: Mailbox, smtp: FaultySmtp
+) -> None:
+    outbox, later = queue(), queue()
+    OutboxMessage.objects.filter(pk=later.pk).update(due_at=timezone.now() + timedelta(days=1))
+    Mailbox.objects.filter(pk=mailbox.pk).update(send=False)
+    assert claim_due(timezone.now(), 10) == []
+
+    outbox.refresh_from_db()
+    later.refresh_from_db()
+    assert (outbox.state, outbox.reason) == ("rejected", "sends_nothing")
+    assert "receive" in words.explain(outbox.reason).text
+    assert later.state == "queued"
+    assert smtp.taken == []
+    assert [attempt.stage for attempt in outbox.attempts.all()] == ["refused"]
+
+
+@pytest.mark.django_db
+def test_switching_sending_off_stops_what_is_leased_already(queue: Queue, mailbox: Mailbox, smtp: FaultySmtp) -> None:
+    _, second = queue(), queue()
+    (claim,) = claim_due(timezone.now(), 10)
+
+    def switch_off(outbox: OutboxMessage, stage: str, reply: str) -> None:
+        if stage == "accepted":
+            Mailbox.objects.filter(pk=mailbox.pk).update(send=False)
+
+    deliver(claim, progress=switch_off)
+    second.refresh_from_db()
+    assert (len(smtp.taken), second.state) == (1, "queued")
