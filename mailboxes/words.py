@@ -355,6 +355,12 @@ REASONS: dict[str, Reason] = {
     ),
     # Sending
     "expired": Reason("Given up", "The server asked to come back later for a whole day.", "admin", ""),
+    "limit_stays": Reason(
+        "Given up at the limit",
+        "{provider} spoke of a limit on sending for three days and never took the message.",
+        "admin",
+        "",
+    ),
     "recipients_refused": Reason("Recipients refused", "The server refused every recipient.", "admin", ""),
     "recipients_later": Reason(
         "Some recipients later",

@@ -141,7 +141,10 @@ class _Delivery:
         now = timezone.now()
         if limit := retry_send.limit_in(error):
             self._pause(now + limit.pause, of_organisation=limit.of_organisation)
-            self._finish(outbox, State.DEFERRED, Stage.REFUSED, error, reason="daily_limit", due_at=now + limit.pause)
+            if again_at := retry_send.after_limit(outbox, now, limit):
+                self._finish(outbox, State.DEFERRED, Stage.REFUSED, error, reason="daily_limit", due_at=again_at)
+            else:
+                self._give_up(outbox, Stage.REFUSED, error, reason="limit_stays")
             return False
         if isinstance(error, Rejected):
             all_refused = error.stage == "rcpt" and error.status

@@ -14,6 +14,7 @@ from mailboxes.models import OutboxMessage, SendAttempt
 
 PAUSES = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 120, 240))  # then the last, again and again
 GIVE_UP = timedelta(hours=24)  # after the first try
+GIVE_UP_LIMIT = timedelta(hours=72)  # … when a limit of a day was reached: some servers say so of what they never take
 LIMIT_PAUSE = timedelta(hours=4)  # a daily limit of a provider slides: asked again a few times a day
 
 _MAILBOX_LIMIT = re.compile(
@@ -49,7 +50,22 @@ def pause_after(tries: int) -> timedelta:
 
 def next_try(outbox: OutboxMessage, now: datetime, asked: timedelta | None = None) -> datetime | None:
     """When to try again: what the server asked for, at least; None when that is too late to go on."""
-    again = outbox.attempts.filter(stage=SendAttempt.Stage.AGAIN).aggregate(last=Max("number"))["last"] or 0
-    first = outbox.attempts.filter(stage=SendAttempt.Stage.STARTED, number__gt=again).order_by("number").first()
+    again = _tries_before(outbox)
     due_at = now + max(pause_after(outbox.tries - again), asked or timedelta())
-    return None if first and due_at > first.at + GIVE_UP else due_at
+    return None if _is_too_late(outbox, again, due_at, GIVE_UP) else due_at
+
+
+def after_limit(outbox: OutboxMessage, now: datetime, limit: Limit) -> datetime | None:
+    """When to try again what a limit held up; None when that is too late to go on."""
+    due_at = now + limit.pause
+    return None if _is_too_late(outbox, _tries_before(outbox), due_at, GIVE_UP_LIMIT) else due_at
+
+
+def _tries_before(outbox: OutboxMessage) -> int:
+    """The tries of earlier rounds: a person who sends it again begins a new one."""
+    return outbox.attempts.filter(stage=SendAttempt.Stage.AGAIN).aggregate(last=Max("number"))["last"] or 0
+
+
+def _is_too_late(outbox: OutboxMessage, again: int, due_at: datetime, patience: timedelta) -> bool:
+    first = outbox.attempts.filter(stage=SendAttempt.Stage.STARTED, number__gt=again).order_by("number").first()
+    return first is not None and due_at > first.at + patience

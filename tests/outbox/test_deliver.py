@@ -183,3 +183,15 @@ def test_after_a_day_of_coming_back_later_it_is_given_up(smtp: FaultySmtp, queue
     assert pauses[0] < pauses[2] < pauses[4] < timedelta(hours=5)
     assert 8 <= len(pauses) <= 14
     assert "451 4.3.0 Later" in outbox.reply
+
+
+def test_a_daily_limit_that_never_ends_is_given_up_after_three_days(smtp: FaultySmtp, queue: Queue, send: Send) -> None:
+    smtp.always["mail"] = "550 5.4.5 Daily user sending limit exceeded."
+    outbox = send(queue())
+    assert outbox.state == "deferred"
+
+    outbox.attempts.filter(number=1).update(at=timezone.now() - timedelta(hours=47))
+    assert send(outbox).state == "deferred"
+    outbox.attempts.filter(number=1).update(at=timezone.now() - timedelta(hours=69))
+    assert (send(outbox).state, outbox.reason) == ("rejected", "limit_stays")
+    assert "Daily user sending limit" in outbox.reply
