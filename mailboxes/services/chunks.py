@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import DataError, IntegrityError, OperationalError, ProgrammingError
 from django.db.models import F
 from django.utils import timezone
 
@@ -35,6 +37,10 @@ _PLACEHOLDER = re.compile(
     rb"(?:\A|\n)(?:Subject:[ \t]*|\r?\n\s*)Retrieval using the IMAP4 protocol failed for the following message", re.I
 )
 _PLACEHOLDER_SIZE = 8192  # bytes; only a short message can be one
+
+_REFUSALS = (DataError, IntegrityError, OperationalError, ProgrammingError, ValueError, OverflowError)
+
+log = logging.getLogger(__name__)
 
 Marks = Callable[[Sequence[int]], dict[str, Any]]
 """The folder's columns once these UIDs are dealt with."""
@@ -91,9 +97,42 @@ def _most(turn: Turn) -> int:
 
 
 def store(turn: Turn, folder: Folder, chunk: Chunk, columns: dict[str, Any]) -> None:
+    """Stores the chunk and moves the folder's columns. One message that the database refuses costs no other."""
+    try:
+        _store(turn, folder, chunk, columns)
+    except _REFUSALS as error:
+        if not chunk.messages or not _is_of_a_value(error):
+            raise
+        _store_apart(turn, folder, chunk.messages, error)
+        _store(turn, folder, Chunk(chunk.asked, [], chunk.missing), columns)
+
+
+def _store_apart(turn: Turn, folder: Folder, messages: list[Fetched], error: Exception) -> None:
+    """Halved until the message is alone that the database refuses: it is owed, as others that cannot be had now are."""
+    if len(messages) == 1:
+        uid = messages[0].uid
+        # Not its words, which may quote the message.
+        what = (type(error).__name__, getattr(error.__cause__, "sqlstate", ""))
+        log.error("mailbox %s: UID %d of folder %s cannot be stored: %s %s", turn.mailbox.pk, uid, folder.pk, *what)
+        _store(turn, folder, Chunk((uid,), [], [uid]), {}, why="not_storable")
+        return
+    middle = len(messages) // 2
+    for half in (messages[:middle], messages[middle:]):
+        store(turn, folder, Chunk(tuple(fetched.uid for fetched in half), half, []), {})
+
+
+def _is_of_a_value(error: Exception) -> bool:
+    """Rather than of the database as a whole, which would refuse anything now."""
+    if not isinstance(error, OperationalError):
+        return True
+    state = getattr(error.__cause__, "sqlstate", None) or ""
+    return state.startswith("54")  # PostgreSQL's class "program limit exceeded": a value too large for its index
+
+
+def _store(turn: Turn, folder: Folder, chunk: Chunk, columns: dict[str, Any], *, why: str = "not_returned") -> None:
     mailbox = turn.mailbox
     readable = [fetched for fetched in chunk.messages if not _is_placeholder(fetched)]
-    owed = dict.fromkeys(chunk.missing, "not_returned")
+    owed = dict.fromkeys(chunk.missing, why)
     owed |= {fetched.uid: "placeholder" for fetched in chunk.messages if _is_placeholder(fetched)}
     rows = [_row(mailbox, folder, fetched) for fetched in readable]
     writer = PackWriter(mailbox) if mailbox.keep == Mailbox.Keep.FULL else None

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
+from django.db import DataError
 from django.utils import timezone
 
+from accounts.models import TenantRow
 from audit import SYSTEM
 from mailboxes.models import FetchDebt, Folder, Mailbox, Message, SyncRun
 from mailboxes.protocols import imap_wire
 from mailboxes.protocols.replies import asked_pause
-from mailboxes.services import bodies, leases, sync_now
+from mailboxes.services import bodies, insert_rows, leases, sync_now
 from mailboxes.services.poll import poll
 from tests.servers.dovecot import Dovecot
 from tests.servers.scripted import Line
@@ -208,3 +212,33 @@ def test_a_sync_that_was_asked_for_during_the_poll_that_heals_is_due_at_once(dov
 def test_no_server_pauses_a_mailbox_for_years() -> None:
     assert asked_pause("Suggested Backoff Time: 999999999 seconds") == timedelta(days=1)
     assert asked_pause("Suggested Backoff Time: 30000 milliseconds") == timedelta(seconds=30)
+
+
+def test_a_message_that_the_database_refuses_is_owed_and_holds_up_no_other(
+    dovecot: Dovecot, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No such value is known any more; the next one must not cost a folder."""
+    original = insert_rows.insert
+
+    def insert(model: type[TenantRow], tenant_id: UUID, rows: Sequence[insert_rows.Row]) -> None:
+        if any(row.get("uid") in (7, 13) for row in rows):
+            raise DataError("invalid byte sequence")
+        original(model, tenant_id, rows)
+
+    server = OddServer({uid: message(uid) for uid in range(1, 21)}, folders=("INBOX", "Zebra"))
+    with server.over_tls(dovecot) as running:
+        mailbox = at(running.port)
+        with monkeypatch.context() as patched:
+            patched.setattr(insert_rows, "insert", insert)
+            run = look(mailbox)
+        inbox = Folder.objects.get(mailbox=mailbox, role="inbox")
+        assert run.state == "done", run.detail
+        assert Message.objects.filter(mailbox=mailbox).count() == inbox.message_count * 2 == 36
+        assert set(FetchDebt.objects.values_list("uid", "why")) == {(7, "not_storable"), (13, "not_storable")}
+        assert mailbox.message_count == 36
+
+        time_comes()
+        look(mailbox)
+
+    assert stored(mailbox) == server.messages
+    assert not FetchDebt.objects.exists()
