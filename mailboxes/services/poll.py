@@ -6,7 +6,8 @@ poll → imap_door (tokens, sign-in) → folders → for each folder: renumber, 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -72,26 +73,27 @@ def _read(turn: Turn, session: ImapSession) -> None:
         for folder in followed:
             if not turn.goes_on():
                 return
-            _look(turn, session, folder, infos[folder.name], owing=folder.pk in owing)
+            with _passing_over(turn, folder):
+                _look(turn, session, folder, infos[folder.name], owing=folder.pk in owing)
         for folder in followed:
             if folder.uidvalidity and folder.backfill_uid is not None and turn.goes_on():
-                _fill_back(turn, session, folder)
+                with _passing_over(turn, folder):
+                    _fill_back(turn, session, folder)
     except Interrupted:
         turn.unfinished = True
+    for folder in followed:
+        if folder.role == Folder.Role.INBOX and folder.name in turn.passed_over:
+            raise turn.passed_over[folder.name]  # a mailbox without its inbox is no mailbox; the others were read
 
 
 def _look(turn: Turn, session: ImapSession, folder: Folder, info: FolderInfo, *, owing: bool) -> None:
     """What is new in this folder, what changed, what is gone. Opens it only where its numbers say so."""
     now = timezone.now()
     session.deadline = Deadline(SECONDS)
-    try:
-        status = info.status or session.status(folder.name)
-        if not owing and not _moved(folder, status, now):
-            return
-        opened = session.examine(folder.name)
-    except errors.CommandRefused as error:
-        _pass_over(turn, folder, error)
+    status = info.status or session.status(folder.name)
+    if not owing and not _moved(folder, status, now):
         return
+    opened = session.examine(folder.name)
     if folder.uidvalidity == 0:
         renumber.begin(turn, folder, opened, 0 if opened.uidnext else max(session.uids(), default=0))
     elif folder.uidvalidity != opened.uidvalidity:
@@ -105,11 +107,14 @@ def _look(turn: Turn, session: ImapSession, folder: Folder, info: FolderInfo, *,
     _note_seen(turn, folder, opened, now)
 
 
-def _pass_over(turn: Turn, folder: Folder, error: errors.CommandRefused) -> None:
-    """A folder that cannot be opened (any more) does not hold up the others; a mailbox without its inbox is no mailbox."""
-    if folder.role == Folder.Role.INBOX:
-        raise error
-    log.info("mailbox %s: a folder cannot be opened: %s", turn.mailbox.pk, error.detail)
+@contextmanager
+def _passing_over(turn: Turn, folder: Folder) -> Iterator[None]:
+    """A folder that cannot be opened (any more), or not be read, does not hold up the others."""
+    try:
+        yield
+    except errors.CommandRefused as error:
+        turn.passed_over[folder.name] = error
+        log.info("mailbox %s: a folder is passed over: %s", turn.mailbox.pk, error.detail)
 
 
 def _moved(folder: Folder, status: FolderStatus, now: datetime) -> bool:
@@ -152,11 +157,7 @@ def _fetch_new(turn: Turn, session: ImapSession, folder: Folder, opened: FolderS
 def _fill_back(turn: Turn, session: ImapSession, folder: Folder) -> None:
     """All below the backfill's mark, newest first."""
     session.deadline = Deadline(SECONDS)
-    try:
-        opened = session.examine(folder.name)
-    except errors.CommandRefused as error:
-        _pass_over(turn, folder, error)
-        return
+    opened = session.examine(folder.name)
     if opened.uidvalidity != folder.uidvalidity:
         turn.unfinished = True
         return

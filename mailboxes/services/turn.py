@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
+import audit
 from mailboxes import errors
 from mailboxes.models import Mailbox, SignIn, SyncRun
-from mailboxes.services import leases, states, stop
+from mailboxes.services import grants, leases, states, stop, turn_away
 
 SLICE = timedelta(seconds=60)
 BUSY_PAUSE = timedelta(seconds=2)
@@ -34,8 +36,11 @@ class Turn:
         self.claim = claim
         self.mailbox = Mailbox.objects.select_related("tenant", "provider_app").get(pk=claim.mailbox_id)
         self.started = timezone.now()
+        self._token_id = self.mailbox.token_id  # the sign-in tells of this permission, not of one given meanwhile
         self.unfinished = False
         """More is left than the slice allowed: the mailbox is due again at once."""
+        self.passed_over: dict[str, errors.CommandRefused] = {}
+        """Folders in which the server refused a command, and what it said: the others were read."""
         self._until = time.monotonic() + SLICE.total_seconds()
         self._sign_ins: list[SignIn] = []
         self._progress = progress
@@ -103,29 +108,43 @@ class Turn:
     def finish(self) -> None:
         """The turn went well."""
         now = timezone.now()
-        self._end(State.DONE, "stopped" if stop.requested() and self.unfinished else "")
+        refused = "; ".join(f"{name}: {error.detail}" for name, error in self.passed_over.items())
+        self._end(State.DONE, "stopped" if stop.requested() and self.unfinished else "", refused)
         with self.write():
             if self._stored:
                 self.run.save()
             self._read_state()
+            columns: dict[str, object] = {"last_synced_at": now}
+            if self.mailbox.proven_at is None and self.mailbox.token_id == self._token_id:
+                columns["proven_at"] = now
             if self.mailbox.state not in leases.CLAIMABLE:  # its permission ended while we were reading
-                leases.release(self.claim, None, last_synced_at=now)
+                leases.release(self.claim, None, **columns)
                 return
             next_poll_at = now if self.unfinished else states.next_regular_poll(now)
             if self.mailbox.state != Mailbox.State.ACTIVE or self.mailbox.failures or self.mailbox.reason:
                 states.healthy(self.mailbox, next_poll_at=next_poll_at)
-            leases.release(self.claim, next_poll_at, last_synced_at=now)  # last: a sync asked for is due at once
+            leases.release(self.claim, next_poll_at, **columns)  # last: a sync asked for is due at once
 
     def fail(self, error: errors.MailError) -> None:
-        """The turn ended with an error: the mailbox's state follows from it, and the run tells why."""
+        """The turn ended with an error: the mailbox's state follows from it, and the run tells why.
+
+        The first sign-in of an account that a consent could not try is that consent's proof: refused, it is turned away.
+        """
+        ended: UUID | None = None
         self._end(State.FAILED, error.reason, error.detail if error.detail != error.reason else "")
         with self.write():
             self.run.save()
             self._read_state()
             leases.release(self.claim, None)
+            is_new = turn_away.is_unproven(self.mailbox) and self.mailbox.token_id == self._token_id
             if self.mailbox.state in leases.CLAIMABLE:  # else its permission ended meanwhile, which says more
-                states.from_error(self.mailbox, error)
+                if is_new and isinstance(error, errors.SignInRefused):
+                    ended = turn_away.turn_away(self.mailbox, error)
+                else:
+                    states.from_error(self.mailbox, error)
         self._stored = True
+        if ended is not None:
+            grants.end_if_unused(ended, actor=audit.SYSTEM)
 
     def postpone(self, busy: errors.TokenBusy) -> None:
         """No fault of anybody: the permission is being renewed at this moment. A run that was asked for waits on."""
@@ -145,4 +164,5 @@ class Turn:
 
     def _read_state(self) -> None:
         """Others may have moved the mailbox on while we were reading; the fence holds its row now."""
-        self.mailbox.refresh_from_db(fields=["state", "reason", "failures"])
+        fields = ["state", "reason", "failures", "token", "pinned_subject", "proven_at"]
+        self.mailbox.refresh_from_db(fields=fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -242,3 +243,51 @@ def test_a_message_that_the_database_refuses_is_owed_and_holds_up_no_other(
 
     assert stored(mailbox) == server.messages
     assert not FetchDebt.objects.exists()
+
+
+@dataclass
+class RefusesIn(OddServer):
+    """Opens its folders; refuses a command in one of them."""
+
+    refused: tuple[bytes, bytes] = (b"", b"")
+    """Folder, the beginning of the command."""
+
+    def serve(self, line: Line) -> None:
+        original, opened = line.hear, b""
+
+        def hear() -> bytes:
+            nonlocal opened
+            said = original()
+            while said:
+                tag, _, command = said.partition(b" ")
+                if command.startswith(b"EXAMINE"):
+                    opened = command.split(b" ", 1)[1].strip(b'"\r\n ')
+                folder, word = self.refused
+                if not folder or folder != opened or not command.startswith(word):
+                    break
+                line.say(tag + b" NO [NOPERM] not for you")
+                said = original()
+            return said
+
+        line.hear = hear  # type: ignore[method-assign]
+        super().serve(line)
+
+
+@pytest.mark.parametrize("word", [b"UID FETCH", b"UID SEARCH"])
+def test_a_folder_whose_messages_cannot_be_listed_does_not_hold_up_the_others(
+    word: bytes, dovecot: Dovecot, look: Look
+) -> None:
+    server = RefusesIn({uid: message(uid) for uid in range(1, 6)}, folders=("INBOX", "Alpha", "Beta"))
+    server.refused = (b"Alpha", word)
+    with server.over_tls(dovecot) as running:
+        mailbox = at(running.port)
+        run = look(mailbox)
+        assert run.state == "done", run.detail
+        assert "Alpha" in run.detail
+        assert Message.objects.filter(folder__name="Beta").count() == 5
+        assert not Message.objects.filter(folder__name="Alpha").exists()
+
+        server.refused = (b"", b"")
+        look(mailbox)
+
+    assert Message.objects.filter(folder__name="Alpha").count() == 5
