@@ -210,7 +210,7 @@ class BodyUnreadable(MailError):
 class StorageFault(BodyUnreadable):
     """The storage cannot be read now: no file handles, a network drive that is away. The bytes may be sound."""
 
-    code = "internal"
+    code = "storage_fault"
     retryable = True
 
 

@@ -252,6 +252,19 @@ REASONS: dict[str, Reason] = {
         "Start again",
         "",
     ),
+    "sync_internal": Reason(
+        "A fault on our side",
+        "Mailhub could not finish reading this mailbox. Nothing is lost: it tries again, and its log tells the operator "
+        "what happened.",
+        "operator",
+        "",
+    ),
+    "storage_fault": Reason(
+        "The storage cannot be read now",
+        "The place where stored messages lie did not answer. Nothing is lost: Mailhub tries again.",
+        "operator",
+        "",
+    ),
     # Servers
     "unreachable": Reason(
         "The server cannot be reached",

@@ -51,7 +51,7 @@ def poll(claim: Claim, *, connect: Connect = open_imap, progress: Progress | Non
             turn.fail(error)
         except Exception:
             log.exception("polling mailbox %s failed", claim.mailbox_id)
-            turn.fail(errors.MailError())
+            turn.fail(errors.MailError(code="sync_internal"))
     except errors.LeaseLost:
         if turn is None:
             return SyncRun(state=SyncRun.State.FAILED, reason=errors.LeaseLost.code)

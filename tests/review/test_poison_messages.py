@@ -10,11 +10,12 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from django.db import DataError
+from django.db import DataError, OperationalError
 from django.utils import timezone
 
 from accounts.models import TenantRow
 from audit import SYSTEM
+from mailboxes import words
 from mailboxes.models import FetchDebt, Folder, Mailbox, Message, SyncRun
 from mailboxes.protocols import imap_wire
 from mailboxes.protocols.replies import asked_pause
@@ -242,6 +243,23 @@ def test_a_message_that_the_database_refuses_is_owed_and_holds_up_no_other(
         look(mailbox)
 
     assert stored(mailbox) == server.messages
+    assert not FetchDebt.objects.exists()
+
+
+def test_a_database_that_goes_away_is_no_fault_of_a_message(
+    dovecot: Dovecot, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def insert(model: type[TenantRow], tenant_id: UUID, rows: Sequence[insert_rows.Row]) -> None:
+        raise OperationalError("the database system is shutting down")
+
+    server = OddServer({uid: message(uid) for uid in range(1, 4)})
+    with server.over_tls(dovecot) as running:
+        mailbox = at(running.port)
+        monkeypatch.setattr(insert_rows, "insert", insert)
+        run = look(mailbox)
+
+    assert (run.state, run.reason) == ("failed", "sync_internal")
+    assert "log id" not in words.explain(run.reason).text
     assert not FetchDebt.objects.exists()
 
 
