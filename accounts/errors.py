@@ -21,3 +21,7 @@ class BelongsElsewhere(PeopleError):
 
 class WrongPassword(PeopleError):
     """The person has an account already, with another password."""
+
+
+class ExceedsMaker(PeopleError):
+    """An API key never may what its maker may not."""

@@ -30,6 +30,8 @@ class Right(StrEnum):
     HEALTH_VIEW = "health.view"
     MEMBERS_VIEW = "members.view"
     MEMBERS_CHANGE = "members.change"
+    KEYS_VIEW = "keys.view"
+    KEYS_CHANGE = "keys.change"
     TENANT_CHANGE = "tenant.change"
     MAIL_READ = "mail.read"
 
@@ -59,6 +61,7 @@ PLATFORM_RIGHTS: Final[frozenset[Right]] = frozenset(
         Right.AUDIT_VIEW,
         Right.HEALTH_VIEW,
         Right.MEMBERS_VIEW,
+        Right.KEYS_VIEW,
         Right.TENANT_CHANGE,
     }
 )

@@ -8,9 +8,14 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, HttpResponseRedirect
 
+STAY = ("/livez", "/readyz", "/api/")
+
 
 class CanonicalHostMiddleware:
-    """GET and HEAD on another allowed host go to the same path at MAILHUB_BASE_URL; probes stay where they are."""
+    """GET and HEAD on another allowed host go to the same path at MAILHUB_BASE_URL.
+
+    Probes stay where they are, and so do programs: theirs carry no cookie, and clients drop the key on such a redirect.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -18,6 +23,6 @@ class CanonicalHostMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse | HttpResponsePermanentRedirect:
         name = request.get_host().rsplit(":", 1)[0]
-        if name != self.host and request.method in ("GET", "HEAD") and request.path not in ("/livez", "/readyz"):
+        if name != self.host and request.method in ("GET", "HEAD") and not request.path.startswith(STAY):
             return HttpResponseRedirect(settings.MAILHUB_BASE_URL + request.get_full_path())
         return self.get_response(request)

@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.mfa",
     "django_rq",
+    "ninja",  # so that the API's page takes its script from here, not from a stranger's server
     "csp",
 ]
 MIDDLEWARE = [
@@ -223,6 +224,9 @@ MAILHUB_SEND_LEASE = timedelta(seconds=env.number("MAILHUB_SEND_LEASE_SECONDS", 
 # It outlasts the request it stands for (http.TOTAL, 20 s), or two processes would send the same refresh token.
 MAILHUB_REFRESH_LEASE = timedelta(seconds=env.number("MAILHUB_REFRESH_LEASE_SECONDS", 60, least=30))
 MAILHUB_POLL_INTERVAL = timedelta(seconds=env.number("MAILHUB_POLL_INTERVAL_SECONDS", 60, least=1))
+
+# API -----------------------------------------------------------------------------------------------------------------
+MAILHUB_API_REQUESTS_PER_MINUTE = env.number("MAILHUB_API_REQUESTS_PER_MINUTE", 3000, least=1)  # of one key
 
 # Logs: one line an event on standard error; paths with secrets are redacted in mailhub/request_log.py -----------------
 LOGGING = {

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
@@ -20,9 +19,8 @@ from accounts.models import Tenant
 from accounts.roles import Right
 from audit.entry import from_row, to_line
 from audit.models import INSTALLATION, AuditEvent, ChainHead
+from audit.own_heads import own_heads
 from audit.rows import rows
-from audit.signed_head import ChainHeads, UnreadableHeadError, read_heads
-from audit.signing import own_public_keys
 from audit.verify import verify
 
 
@@ -159,7 +157,7 @@ class AuditEventAdmin(TenantAdmin):
         if not self.has_view_permission(request):
             raise Http404
         if request.method == "POST":
-            heads = signed_heads()
+            heads = own_heads()
             for chain, name in self.chains(request).items():
                 result = verify(chain, heads.get(str(chain)))
                 if not result.ok:
@@ -180,14 +178,6 @@ class AuditEventAdmin(TenantAdmin):
         answer = StreamingHttpResponse(lines(chain), content_type="application/x-ndjson")
         answer["Content-Disposition"] = f'attachment; filename="audit-{chain}.jsonl"'
         return answer
-
-
-def signed_heads() -> dict[str, ChainHeads]:
-    """What this installation's own log of heads says; nothing while there is none, or when it cannot be read."""
-    try:
-        return read_heads(settings.MAILHUB_AUDIT_HEADS.read_bytes().splitlines(), own_public_keys())
-    except (OSError, UnreadableHeadError):
-        return {}
 
 
 def lines(chain: UUID) -> Iterator[bytes]:
