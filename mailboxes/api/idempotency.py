@@ -17,7 +17,7 @@ Key = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=LONGEST_KEY,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Any name, such as a UUID; 1 to 255 visible ASCII characters. Known for as long as the message is.",
+        pattern=r"^[\x20-\x7e]+$",
+        description="Any name, such as a UUID; 1 to 255 printable ASCII characters. Known for as long as the message is.",
     ),
 ]
