@@ -1,6 +1,7 @@
 """400 and 500: Django renders these two without a request, so they would lack the id that the log knows.
 
-To programs below /api/ they are problem documents. 403, 404 and 429 get the request, and with it the id, from Django and allauth themselves.
+403, 404 and 429 get the request, and with it the id, from Django and allauth themselves. Programs below /api/ get problem
+documents instead.
 """
 
 from __future__ import annotations

@@ -156,6 +156,5 @@ class ApiKeyAdmin(AddPage, TenantAdmin):
             return super().changeform_view(request, object_id, form_url, extra_context)
         row: ApiKey = self.row_or_404(request, object_id, self.right_to_view)
         may_revoke = row.revoked_at is None and self.has_revoke_permission(request, row)
-        return super().changeform_view(
-            request, object_id, form_url, {**(extra_context or {}), "may_revoke": may_revoke, "listing": "API keys"}
-        )
+        context = {"may_revoke": may_revoke, "listing": "API keys", "title": row.name, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, context)

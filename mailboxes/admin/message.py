@@ -8,7 +8,6 @@ from uuid import UUID
 from csp.decorators import csp_replace
 from django.contrib import admin
 from django.core.signing import Signer
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -19,14 +18,13 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
-import audit
 from accounts.admin import TenantAdmin
 from accounts.roles import Right
 from audit.models import AuditEvent
 from mailboxes import words
 from mailboxes.errors import MailError
 from mailboxes.models import Mailbox, Message
-from mailboxes.services import bodies, read_message
+from mailboxes.services import open_message, read_message
 from theme.parts import Empty, Fact
 from theme.templatetags import mailhub as tags
 
@@ -126,7 +124,7 @@ class MessageAdmin(TenantAdmin):
         message: Message = self.row_or_404(request, object_id, self.right_to_view)
         readable, fault = None, None
         try:
-            content = raw(message)
+            content = open_message.stored(message)
             readable = read_message.read(content) if content is not None else None
         except MailError as error:
             fault = words.explain(error.reason)
@@ -189,7 +187,7 @@ class MessageAdmin(TenantAdmin):
     def stored(self, message: Message) -> bytes:
         """Its bytes; 404 where only headers are kept, or where they are damaged."""
         try:
-            content = raw(message)
+            content = open_message.stored(message)
         except MailError as error:
             raise Http404 from error
         if content is None:
@@ -197,25 +195,12 @@ class MessageAdmin(TenantAdmin):
         return content
 
     def note(self, request: HttpRequest, message: Message, action: str, **detail: int) -> AuditEvent:
-        """A line in the audit log; subject and file names are mail, so the log names both by id and number alone."""
         actor: Any = request.user
-        with transaction.atomic():
-            return audit.record(
-                action,
-                actor=actor,
-                tenant_id=message.tenant_id,
-                target=message.mailbox,
-                detail={"message": str(message.pk), **detail},
-            )
+        return open_message.note(message, action, actor=actor, **detail)
 
 
 def clip() -> str:
     return format_html('{}<span class="visually-hidden">, with attachments</span>', tags.icon("clip"))
-
-
-def raw(message: Message) -> bytes | None:
-    """The stored bytes; None where only headers are kept. Raises MailError when they are damaged."""
-    return bodies.read(message.body) if message.body is not None else None
 
 
 def seal(request: HttpRequest, message: Message) -> str:

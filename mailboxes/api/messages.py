@@ -142,7 +142,7 @@ def get_attachment(request: HttpRequest, message_id: UUID, n: Annotated[int, Pat
         part = read_message.attachment(raw if raw is not None else b"", n)
     except LookupError:
         raise Http404 from None
-    open_message.note(message, "message.exported", actor=key_of(request), attachment=part.filename)
+    open_message.note(message, "message.exported", actor=key_of(request), attachment=n)
     return _download(part.content, part.filename, INERT)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 import audit
+from audit.models import AuditEvent
 from mailboxes.models import Message
 from mailboxes.services import bodies
 
@@ -14,10 +15,13 @@ def stored(message: Message) -> bytes | None:
     return bodies.read(message.body) if message.body is not None else None
 
 
-def note(message: Message, action: str, *, actor: audit.Actor, **detail: str) -> None:
-    """`action`: message.opened or message.exported. The subject is mail, so the log names the message by its id alone."""
+def note(message: Message, action: str, *, actor: audit.Actor, **detail: int) -> AuditEvent:
+    """`action`: message.opened or message.exported.
+
+    Subject and file names are mail, so the log names both by id and number alone.
+    """
     with transaction.atomic():
-        audit.record(
+        return audit.record(
             action,
             actor=actor,
             tenant_id=message.tenant_id,
