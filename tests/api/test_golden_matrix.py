@@ -18,6 +18,7 @@ from mailhub.api import api
 from tests.accounts.people import make_member, signed_in
 from tests.api.house import House, Program, make_house
 
+pytestmark = pytest.mark.both_databases
 GOLDEN = tomllib.loads((Path(__file__).parents[1] / "golden_matrix.toml").read_text())
 CALLS: dict[str, list[int]] = GOLDEN["api"]
 APP = {"name": "New", "preset": "oidc", "issuer": "https://localhost:1", "client_id": "c", "client_secret": "s"}

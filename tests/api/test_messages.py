@@ -4,11 +4,14 @@ import hashlib
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from accounts.roles import Role
 from audit.models import AuditEvent
 from mailboxes.models import Body, Folder, Message
 from tests.api.house import LETTER, House, Program, make_message
 
+pytestmark = pytest.mark.both_databases
 FIELDS = {"id", "folder", "uid", "message_id", "subject", "from", "to", "date", "size", "flags", "sha256"}
 
 

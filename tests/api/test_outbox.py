@@ -11,6 +11,7 @@ from mailboxes.models import Body, OutboxMessage, SendAttempt
 from mailboxes.services import bodies
 from tests.api.house import House, Program, make_house
 
+pytestmark = pytest.mark.both_databases
 FIELDS = {"id", "state", "attempts", "message_id", "sent_at"}
 DRAFT: dict[str, Any] = {
     "to": ["Bob <bob@elsewhere.test>"],

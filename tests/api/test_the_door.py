@@ -20,6 +20,7 @@ from mailboxes.api import limits
 from tests.accounts.people import browser, make_member, signed_in
 from tests.api.house import House, Program
 
+pytestmark = pytest.mark.both_databases
 PROBLEM = {"type", "title", "status", "code", "detail", "errors", "request_id"}
 
 
@@ -180,7 +181,11 @@ def test_what_is_no_call_is_said_in_the_same_way(house: House, admin: Program) -
     for path in ("/nothing", "/mailboxes/", "/mailboxes/x/y/z"):
         assert admin.get(path, 404)["code"] == "not_found"
     answer = admin("PUT", "/mailboxes")
-    assert (answer.status_code, answer.json()["code"], answer["Allow"]) == (405, "invalid", "GET, POST")
+    assert (answer.status_code, answer.json()["code"], set(answer["Allow"].split(", "))) == (
+        405,
+        "invalid",
+        {"GET", "POST"},
+    )
     assert admin.get("/mailboxes/no-uuid", 422)["errors"][0]["field"] == "mailbox_id"
 
 
