@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from accounts.roles import Role
 from audit.models import AuditEvent
 from mailboxes.models import Mailbox, SyncRun, Token
-from tests.api.house import House, Program
+from tests.api.house import House, Program, make_app
 
 FIELDS = {
     "id", "address", "provider_app", "receive", "send", "state", "reason", "token", "last_synced_at", "next_poll_at",
@@ -124,4 +125,21 @@ def test_a_mailbox_without_consent_needs_an_app_for_it(house: House, admin: Prog
     problem = admin.post("/mailboxes", given, 422)
 
     assert problem["errors"][0]["field"] == "provider_app"  # nobody answers at its issuer: nothing is pinned
+    assert Mailbox.objects.count() == 1
+
+
+def test_a_provider_that_is_silent_now_is_no_fault_of_the_request(house: House, admin: Program) -> None:
+    silent = make_app(
+        house.tenant,
+        "Silent",
+        flow="client_credentials",
+        discovery={"issuer": "https://localhost:1", "token_endpoint": "https://localhost:1/token"},
+        discovered_at=timezone.now(),
+        pinned_hosts=["localhost:1"],
+    )
+
+    answer = admin("POST", "/mailboxes", {"provider_app": str(silent.pk), "address": "orders@contoso.test"})
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert int(answer["Retry-After"]) > 0
     assert Mailbox.objects.count() == 1
