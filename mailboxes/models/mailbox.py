@@ -56,6 +56,8 @@ class Mailbox(TenantRow):
     # The account pinned by the first consent; a new subject on a known address waits for an administrator.
     pinned_issuer = models.CharField(max_length=300, blank=True, editable=False)
     pinned_subject = models.CharField(max_length=255, blank=True, editable=False)
+    # When a mail server first took the pinned account; null: not yet tried, so the pin says nothing.
+    proven_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     state = models.CharField(max_length=14, choices=State.choices, default=State.PENDING, editable=False)
     reason = models.CharField(max_length=40, blank=True, editable=False)  # a code of words.REASONS

@@ -65,7 +65,8 @@ def _require_expected(attempt: ConsentAttempt, account: Account, claims: Mapping
     expected = (attempt.sign_in_as or mailbox.address).casefold()
     if not account.subject:
         raise Refused("id_token", "the claims that pin an account are missing")
-    if mailbox.pinned_subject and not _administrator_chose_another(attempt, account.issuer):
+    is_pinned = mailbox.pinned_subject and mailbox.proven_at is not None  # an account never tried keeps nobody out
+    if is_pinned and not _administrator_chose_another(attempt, account.issuer):
         if (mailbox.pinned_issuer, mailbox.pinned_subject) == (account.issuer, account.subject):
             return
         is_known = expected in provider.accounts_of(claims)

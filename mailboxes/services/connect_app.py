@@ -62,6 +62,7 @@ def connect_app(
             sign_in_as="",
             pinned_issuer="",
             pinned_subject="",
+            proven_at=None if fault else timezone.now(),
             next_poll_at=due,
             failures=1 if fault else 0,
         )

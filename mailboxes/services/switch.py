@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,10 @@ from mailboxes.services.grants import Account, covers
 
 State = Mailbox.State
 PROOF_OVERDUE = timedelta(seconds=90)  # then the scheduler's poll proves what a callback that died did not
-COLUMNS = ("provider_app_id", "token_id", "sign_in_as", "receive", "send", "pinned_issuer", "pinned_subject")
+COLUMNS = (
+    *("provider_app_id", "token_id", "sign_in_as", "receive", "send"),
+    *("pinned_issuer", "pinned_subject", "proven_at"),
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ def to_pending(mailbox: Mailbox, attempt: ConsentAttempt, token: Token, account:
             next_poll_at=overdue,
             failures=0,
             **_columns(attempt, token, account),
+            proven_at=_proven_before(mailbox, account),
         )
         doubt_if_another(mailbox, before.columns)
     return before
@@ -80,7 +84,9 @@ def to_connected(
 ) -> None:
     """Inside the caller's transaction. A passing fault leaves it delayed, and due at once: a job finishes it."""
     due = timezone.now() if _polls(attempt) else None
-    columns = _columns(attempt, token, Account(token.issuer, token.subject, token.account))
+    account = Account(token.issuer, token.subject, token.account)
+    columns = _columns(attempt, token, account)
+    columns["proven_at"] = timezone.now() if fault is None else _proven_before(mailbox, account)
     was = {name: getattr(mailbox, name) for name in COLUMNS}
     if mailbox.state == State.SUSPENDED:
         states.change(mailbox, State.SUSPENDED, reason=mailbox.reason, actor=actor, **columns)
@@ -130,6 +136,12 @@ def _columns(attempt: ConsentAttempt, token: Token, account: Account) -> dict[st
         "pinned_issuer": account.issuer,
         "pinned_subject": account.subject,
     }
+
+
+def _proven_before(mailbox: Mailbox, account: Account) -> datetime | None:
+    """Another account is yet to be tried; the pin of a known one is not given up for a mail server that is away."""
+    known = (mailbox.pinned_issuer, mailbox.pinned_subject) == (account.issuer, account.subject)
+    return mailbox.proven_at if known else None
 
 
 def _polls(attempt: ConsentAttempt) -> bool:
