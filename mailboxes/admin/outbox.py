@@ -172,6 +172,7 @@ class OutboxAdmin(TenantAdmin):
             "outbox": row,
             "look": words.OUTBOX[row.state],
             "title": row.title,
+            "crumb": row.title,
             "listing": "Outbox",
             "banner": banner(row),
             "tries": tries(attempts),
