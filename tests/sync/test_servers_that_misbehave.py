@@ -96,6 +96,35 @@ def test_the_text_that_exchange_sends_in_place_of_a_message_is_not_the_message(
     assert stored(mailbox) == server.messages
 
 
+def test_what_exchange_never_returns_is_shown_as_unreadable_until_it_comes_after_all(
+    db: None, dovecot: Dovecot, look: Look
+) -> None:
+    sorry = b"Subject: x\r\n\r\nRetrieval using the IMAP4 protocol failed for the following message: 1\r\n"
+    server = OddServer({1: sorry, 2: message(2)})
+    with server.over_tls(dovecot) as running:
+        mailbox = at(running.port)
+        look(mailbox)
+        for _ in range(6):
+            time_comes()
+            look(mailbox)
+        shown = Message.objects.get(uid=1)
+        assert shown.unreadable == "message_unreadable"
+        assert stored(mailbox) == server.messages
+        assert mailbox.message_count == 2
+        assert FetchDebt.objects.get().why == "placeholder"
+
+        server.messages[1] = message(1)
+        time_comes()
+        run = look(mailbox)
+
+    assert stored(mailbox) == server.messages
+    come = Message.objects.get(uid=1)
+    assert (come.pk, come.unreadable) == (shown.pk, "")
+    assert (run.added, run.changed) == (0, 1)
+    assert mailbox.message_count == Folder.objects.get(mailbox=mailbox).message_count == 2
+    assert not FetchDebt.objects.exists()
+
+
 def test_a_message_that_breaks_the_line_stops_neither_its_folder_nor_itself_for_good(
     db: None, dovecot: Dovecot, look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,7 +166,9 @@ def test_numbers_that_go_back_and_are_given_again_lose_no_message(db: None, dove
     assert Folder.objects.get(mailbox=mailbox).suspect_since is None
 
 
-def test_all_mail_is_followed_because_archived_mail_lies_only_there_and_stars_are_not(db: None, dovecot: Dovecot, look: Look) -> None:
+def test_all_mail_is_followed_because_archived_mail_lies_only_there_and_stars_are_not(
+    db: None, dovecot: Dovecot, look: Look
+) -> None:
     server = OddServer({1: message(1)}, folders=("INBOX", "All", "Stars", "Spam"))
     server.extra = {"All": "\\All", "Stars": "\\Flagged", "Spam": "\\Junk"}
     with server.over_tls(dovecot) as running:
