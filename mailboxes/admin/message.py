@@ -233,5 +233,10 @@ def facts(message: Message) -> list[Fact]:
     if message.gone_at:
         found.append(Fact("Gone at the server", message.gone_at))
     if message.unreadable:
-        found.append(Fact("Not understood", message.unreadable, "stored as it came"))
+        known = words.REASONS.get(message.unreadable)
+        found.append(
+            Fact("Not the message itself", known.brief, known.text)
+            if known
+            else Fact("Not understood", message.unreadable, "stored as it came")
+        )
     return [fact for fact in found if fact.value]

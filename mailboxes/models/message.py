@@ -37,7 +37,9 @@ class Message(TenantRow):
     emailid = models.CharField(max_length=255, blank=True)  # EMAILID (RFC 8474) or X-GM-MSGID
     mailhub_id = models.CharField(max_length=64, blank=True)  # X-Mailhub-ID: our own outgoing message, seen in Sent
     body = models.ForeignKey(Body, null=True, on_delete=models.PROTECT, related_name="messages")
-    unreadable = models.CharField(max_length=40, blank=True)  # why its headers could not be parsed; stored all the same
+    unreadable = models.CharField(
+        max_length=40, blank=True
+    )  # why its headers were not parsed, or a code of words.REASONS
     stored_at = models.DateTimeField(auto_now_add=True)
     gone_at = models.DateTimeField(null=True)  # no longer at the server; stays here until retention ends
 

@@ -29,6 +29,8 @@ WINDOW = 2000  # UIDs whose sizes are asked for at once
 SECONDS = 300.0  # for one window; the wire's own limit of silence is far below
 FIRST_RETRY = timedelta(minutes=1)
 LAST_RETRY = timedelta(days=1)
+STUBBORN_AFTER = 3  # tries in vain: then what came instead of the message is shown, and its parts are asked for
+UNREADABLE = "message_unreadable"  # of a row that stands in for a message which is still owed
 GREATEST_SIZE = 2**31 - 1  # of the column; what a server says of a size is only believed so far
 
 # Exchange hands out a text of its own in place of a message that it cannot convert (PROVIDERS.md, Microsoft).
@@ -131,26 +133,45 @@ def _is_of_a_value(error: Exception) -> bool:
 
 def _store(turn: Turn, folder: Folder, chunk: Chunk, columns: dict[str, Any], *, why: str = "not_returned") -> None:
     mailbox = turn.mailbox
+    tries, standing = _known_as_owed(folder, chunk)
     readable = [fetched for fetched in chunk.messages if not _is_placeholder(fetched)]
-    owed = dict.fromkeys(chunk.missing, why)
-    owed |= {fetched.uid: "placeholder" for fetched in chunk.messages if _is_placeholder(fetched)}
+    instead = [fetched for fetched in chunk.messages if _is_placeholder(fetched)]
+    owed = dict.fromkeys(chunk.missing, why) | {fetched.uid: "placeholder" for fetched in instead}
+    shown = [one for one in instead if tries.get(one.uid, 0) > STUBBORN_AFTER and one.uid not in standing]
     rows = [_row(mailbox, folder, fetched) for fetched in readable]
+    for row in rows:
+        row["id"] = standing.get(row["uid"], row["id"])
+    replaced = [row["id"] for row in rows if row["uid"] in standing]
+    rows += [_row(mailbox, folder, fetched) | {"unreadable": UNREADABLE} for fetched in shown]
+    more = len(rows) - len(replaced)
     writer = PackWriter(mailbox) if mailbox.keep == Mailbox.Keep.FULL else None
     if writer:
-        for row, fetched in zip(rows, readable, strict=True):
+        for row, fetched in zip(rows, readable + shown, strict=True):
             row["sha256"] = writer.add(fetched.raw or b"")
         writer.write()
-    with turn.write(counting=(len(rows), 0, 0)):
+    with turn.write(counting=(more, len(replaced), 0)):
         bodies: dict[str, UUID] = writer.commit() if writer else {}
         stored_at = timezone.now()
         for row in rows:
             row |= {"body_id": bodies.get(row["sha256"]), "stored_at": stored_at}
+        if replaced:
+            Message.objects.filter(pk__in=replaced).delete()
         insert_rows.insert(Message, mailbox.tenant_id, rows)
-        FetchDebt.objects.filter(folder=folder, uid__in=[row["uid"] for row in rows]).delete()
+        FetchDebt.objects.filter(folder=folder, uid__in=[fetched.uid for fetched in readable]).delete()
         _owe(folder, owed)
-        count(folder, len(rows), **columns)
+        count(folder, more, **columns)
     for name, value in columns.items():
         setattr(folder, name, value)
+
+
+def _known_as_owed(folder: Folder, chunk: Chunk) -> tuple[dict[int, int], dict[int, UUID]]:
+    """Of this chunk's messages by UID: how often those that are owed were tried, and the rows that stand in for them."""
+    uids = [fetched.uid for fetched in chunk.messages]
+    tries = dict(folder.debts.filter(uidvalidity=folder.uidvalidity, uid__in=uids).values_list("uid", "tries"))
+    if not tries:
+        return {}, {}
+    rows = folder.messages.filter(uidvalidity=folder.uidvalidity, uid__in=uids, unreadable=UNREADABLE, gone_at=None)
+    return tries, {uid: pk for uid, pk in rows.values_list("uid", "pk") if uid is not None}
 
 
 def count(folder: Folder, more: int, **columns: Any) -> None:

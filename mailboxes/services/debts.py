@@ -14,7 +14,6 @@ from mailboxes.services import chunks
 from mailboxes.services.turn import Turn
 
 AT_ONCE = 500
-IN_PARTS_AFTER = 3  # tries in vain
 
 
 def folders_due(mailbox: Mailbox, now: datetime) -> set[UUID]:
@@ -31,7 +30,9 @@ def repay(turn: Turn, session: ImapSession, folder: Folder, now: datetime) -> bo
     if not tries:
         return True
     stubborn = [
-        uid for uid, number in tries.items() if number > IN_PARTS_AFTER and turn.mailbox.keep == Mailbox.Keep.FULL
+        uid
+        for uid, number in tries.items()
+        if number > chunks.STUBBORN_AFTER and turn.mailbox.keep == Mailbox.Keep.FULL
     ]
     for uid in stubborn:
         if not turn.goes_on():
