@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import time
-import traceback
 from collections.abc import Callable
 from uuid import uuid4
 
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
+
+from mailboxes import faults
 
 log = logging.getLogger("mailhub.request")
 QUIET = ("/static/", "/livez", "/readyz")
@@ -32,14 +33,7 @@ class RequestLogMiddleware:
         """Where it broke and as what; not the exception's text, which may quote a provider's answer."""
         if isinstance(exception, (Http404, PermissionDenied, BadRequest, SuspiciousOperation)):
             return  # an answer, not a fault
-        frames = traceback.extract_tb(exception.__traceback__)
-        where = "".join(f"\n  {frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
-        causes = []
-        error: BaseException | None = exception
-        while error is not None:
-            causes.append(type(error).__name__)
-            error = error.__cause__ or error.__context__
-        log.error("%s %s broke: %s%s", request.request_id, redacted(request.path), " from ".join(causes), where)  # type: ignore[attr-defined]
+        log.error("%s %s broke: %s", request.request_id, redacted(request.path), faults.told(exception))  # type: ignore[attr-defined]
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.request_id = uuid4().hex[:12]  # type: ignore[attr-defined]

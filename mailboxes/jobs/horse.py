@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import connections
 
+from mailboxes import faults
 from mailboxes.services import stop
 
 THREADS = 8
@@ -51,8 +52,8 @@ def _cut_off() -> None:
     for put_back in list(_held.values()):
         try:
             put_back()
-        except Exception:
-            log.exception("a lease could not be given back")
+        except Exception as fault:
+            log.error("a lease could not be given back: %s", faults.told(fault))  # noqa: TRY400
     os._exit(0)
 
 
@@ -78,8 +79,8 @@ def work_off(
                     return
                 try:
                     work(*pair)
-                except Exception:
-                    log.exception("mailbox %s", pair[0])
+                except Exception as fault:
+                    log.error("mailbox %s: %s", pair[0], faults.told(fault))  # noqa: TRY400
                     connections.close_all()  # a database that went away would fail all that follow in this thread
         finally:
             connections.close_all()

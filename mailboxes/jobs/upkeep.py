@@ -14,6 +14,7 @@ import audit
 from audit.heads import write_heads
 from audit.rows import chains
 from audit.tenants import name_of
+from mailboxes import faults
 from mailboxes.services import grants, health, look_in_sent, prove_again, prune, stop, sweep, tokens
 
 log = logging.getLogger(__name__)
@@ -84,5 +85,5 @@ def look_for_uncertain() -> None:
             return
         try:
             look_in_sent.look(outbox_id)
-        except Exception:  # one that cannot be looked for does not keep the others waiting
-            log.exception("outbox message %s", outbox_id)
+        except Exception as fault:  # one that cannot be looked for does not keep the others waiting
+            log.error("outbox message %s: %s", outbox_id, faults.told(fault))  # noqa: TRY400

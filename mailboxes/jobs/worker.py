@@ -18,6 +18,7 @@ from rq import Worker as RqWorker
 from rq.job import Job
 from rq.queue import Queue
 
+from mailboxes import faults
 from mailboxes.jobs import collector, horse
 
 HEARTBEAT_SECONDS = 60  # an idle worker tells that it lives; one that was killed is forgotten soon after
@@ -64,6 +65,18 @@ class Worker(RqWorker):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the horse too; the worker decides
         signal.signal(signal.SIGTERM, horse.asked_to_stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """RQ's would log the exception's text and the job's arguments."""
+        self.log.error("job %s in queue %s failed: %s", job.id, job.origin, faults.told(exc_info[1]))
+
+    def handle_job_failure(
+        self, job: Job, queue: Queue, started_job_registry: Any = None, exc_string: str = ""
+    ) -> None:
+        """What Redis keeps of it; without an exception (a horse that died) the words are RQ's own."""
+        if (error := sys.exception()) is not None:
+            exc_string = faults.told(error)
+        super().handle_job_failure(job, queue, started_job_registry, exc_string)
 
     def handle_warm_shutdown_request(self) -> None:
         if self.horse_pid:

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from mailboxes import errors
+from mailboxes import errors, faults
 from mailboxes.models import Folder, Mailbox, Message, SyncRun
 from mailboxes.protocols.deadline import Deadline
 from mailboxes.protocols.imap import ImapSession
@@ -49,8 +49,8 @@ def poll(claim: Claim, *, connect: Connect = open_imap, progress: Progress | Non
         except errors.MailError as error:
             _note_private(turn, error)
             turn.fail(error)
-        except Exception:
-            log.exception("polling mailbox %s failed", claim.mailbox_id)
+        except Exception as fault:
+            log.error("polling mailbox %s failed: %s", claim.mailbox_id, faults.told(fault))  # noqa: TRY400
             turn.fail(errors.MailError(code="sync_internal"))
     except errors.LeaseLost:
         if turn is None:

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
+from mailboxes import faults
 from mailboxes.jobs.dispatcher import Dispatcher
 
 PAUSE_SECONDS = 1.0
@@ -43,6 +44,6 @@ class Command(BaseCommand):
         close_old_connections()
         try:
             return 0.0 if dispatcher.go_round() else PAUSE_SECONDS
-        except Exception:
-            log.exception("a round of the dispatcher failed")
+        except Exception as fault:
+            log.error("a round of the dispatcher failed: %s", faults.told(fault))  # noqa: TRY400
             return AFTER_A_FAULT_SECONDS
