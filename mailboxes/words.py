@@ -62,7 +62,7 @@ class Reason(NamedTuple):
     text: str
     who: Fixer
     fix: str
-    action: str = ""  # what the button does: reconnect, resume, provider_app, check
+    action: str = ""  # what the button does: reconnect, resume, provider_app, accept
 
 
 WHO: dict[Fixer, str] = {
@@ -116,7 +116,14 @@ REASONS: dict[str, Reason] = {
         "{provider} reports another account behind {address} than the one pinned here. The address may have been given to "
         "another person. Nothing was changed.",
         "admin",
-        "Look into it",
+        "Accept the new account",
+        "accept",
+    ),
+    "account_accepted": Reason(
+        "Waits for the new account's consent",
+        "The account that signs in at {provider} as {expected} now was accepted here. It still has to consent.",
+        "owner",
+        "Send reconnect link",
         "reconnect",
     ),
     "admin_approval": Reason(

@@ -114,8 +114,8 @@ def need(mailbox: Mailbox, person: User) -> dict[str, Any]:
     reason, look = words_for(mailbox), words.MAILBOX[mailbox.state]
     page = reverse("admin:mailboxes_mailbox_change", args=[mailbox.pk])
     button, url = "Look into it", page
-    if reason and reason.action == "reconnect" and may(person, Right.MAILBOXES_CONNECT, mailbox.tenant):
-        button, url = reason.fix, reverse("admin:mailboxes_mailbox_reconnect", args=[mailbox.pk])
+    if reason and reason.action in ("reconnect", "accept") and may(person, Right.MAILBOXES_CONNECT, mailbox.tenant):
+        button, url = reason.fix, reverse(f"admin:mailboxes_mailbox_{reason.action}", args=[mailbox.pk])
     elif reason and reason.action == "provider_app":
         button, url = reason.fix, reverse("admin:mailboxes_providerapp_change", args=[mailbox.provider_app_id])
     return {"mailbox": mailbox, "words": reason, "look": look, "page": page, "button": button, "url": url}

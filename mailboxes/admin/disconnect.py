@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from mailboxes.admin.typed_address import TypedAddress
 from mailboxes.models import Mailbox
 from mailboxes.services.revoke import disconnect
-
-
-class DisconnectForm(forms.Form):
-    address = forms.CharField(label="To confirm, type the mailbox's address", max_length=254)
-
-    def __init__(self, data: Any, *, mailbox: Mailbox) -> None:
-        super().__init__(data)
-        self.mailbox = mailbox
-
-    def clean_address(self) -> str:
-        typed: str = self.cleaned_data["address"].strip()
-        if typed.casefold() != self.mailbox.address.casefold():
-            raise forms.ValidationError(f"That is not {self.mailbox.address}.")
-        return typed
 
 
 def disconnect_view(admin: Any) -> Any:
@@ -33,7 +19,7 @@ def disconnect_view(admin: Any) -> Any:
         mailbox = admin.row_or_404(request, pk, admin.disconnect_right)
         actor: Any = request.user
         page = reverse("admin:mailboxes_mailbox_change", args=[pk])
-        form = DisconnectForm(request.POST if request.method == "POST" else None, mailbox=mailbox)
+        form = TypedAddress(request.POST if request.method == "POST" else None, mailbox=mailbox)
         if request.method == "POST" and form.is_valid():
             ended = disconnect(mailbox, actor=actor)
             messages.success(request, f"Disconnected. {ended.why}".strip())

@@ -19,6 +19,7 @@ from accounts.admin import TenantAdmin
 from accounts.roles import Right
 from mailboxes import words
 from mailboxes.admin import connect, connected, mailbox_page
+from mailboxes.admin.accept import accept_view
 from mailboxes.admin.disconnect import disconnect_view
 from mailboxes.admin.states import StateFilter, state_tabs
 from mailboxes.models import Mailbox, Message
@@ -162,6 +163,7 @@ class MailboxAdmin(TenantAdmin):
             deed("suspend", self.posted(suspend_words)),
             deed("resume", self.posted(resume_words)),
             deed("disconnect", disconnect_view(self)),
+            deed("accept", accept_view(self)),
             *super().get_urls(),
         ]
 

@@ -13,6 +13,7 @@ from accounts.roles import Right
 from audit.models import AuditEvent
 from mailboxes import words
 from mailboxes.models import Mailbox, OutboxMessage, SignIn, SyncRun, Token
+from mailboxes.services.connect import another_account_waits
 from mailboxes.services.links import standing
 from mailboxes.services.reasons import provider_name, words_for
 from mailboxes.services.sync_now import why_not
@@ -36,6 +37,7 @@ def figures(mailbox: Mailbox, request: HttpRequest, admin: Any) -> dict[str, Any
         "tab": tab,
         "tabs": tabs(mailbox, tab, may_read),
         "may_connect": admin.may(request, Right.MAILBOXES_CONNECT, mailbox),
+        "another_waits": another_account_waits(mailbox),
         "may_disconnect": admin.may(request, Right.MAILBOXES_DISCONNECT, mailbox),
         "may_read": may_read,
         "may_send": mailbox.send and admin.may(request, Right.OUTBOX_SEND, mailbox),
@@ -54,7 +56,7 @@ def banner(mailbox: Mailbox, may_connect: bool) -> Banner:
     reason = words_for(mailbox)
     if reason is None:
         return Banner(look, f"{look.word}. {look.means}", timing(mailbox))
-    actions = {"reconnect": "reconnect", "resume": "resume"}
+    actions = {"reconnect": "reconnect", "resume": "resume", "accept": "accept"}
     url = ""
     if may_connect and reason.action in actions:
         url = reverse(f"admin:mailboxes_mailbox_{actions[reason.action]}", args=[mailbox.pk])

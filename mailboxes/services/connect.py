@@ -16,12 +16,14 @@ from django.views.decorators.debug import sensitive_variables
 import audit
 from mailboxes.errors import MailError, SignInRefused
 from mailboxes.models import ConnectLink, ConsentAttempt, Mailbox, Token
-from mailboxes.services import discovery, grants, live_test, switch, tokens
+from mailboxes.services import discovery, grants, live_test, states, switch, tokens
 from mailboxes.services.grants import Account, Stored
 from mailboxes.services.live_test import Check
 from mailboxes.services.refused import Refused
 from mailboxes.services.token_endpoint import Answer
 from mailboxes.services.tokens import Bearer
+
+NEW_ACCOUNT = "new_account"  # a code of words.REASONS
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def _require_expected(attempt: ConsentAttempt, account: Account, claims: Mapping
         if (mailbox.pinned_issuer, mailbox.pinned_subject) == (account.issuer, account.subject):
             return
         is_known = expected in provider.accounts_of(claims)
-        raise Refused("new_account" if is_known else "wrong_account", account=account.address)
+        raise Refused(NEW_ACCOUNT if is_known else "wrong_account", account=account.address)
     named = provider.accounts_of(claims, unverified=True)
     if named and expected not in named:
         raise Refused("wrong_account", account=account.address)
@@ -206,12 +208,31 @@ def refuse(attempt: ConsentAttempt, refused: Refused, *, actor: audit.Actor, our
         )
 
 
-def accept_new_account(mailbox: Mailbox, *, actor: audit.Actor) -> None:
-    """An administrator has looked into `new_account`: the next consent may pin another account of the same address."""
+def another_account_waits(mailbox: Mailbox) -> bool:
+    """Whether the last consent was refused because another account than the pinned one has the address (new_account)."""
+    if not mailbox.pinned_subject:
+        return False
+    last = mailbox.attempts.exclude(outcome="").order_by("-consumed_at").first()
+    return mailbox.reason == NEW_ACCOUNT or (last is not None and last.outcome == NEW_ACCOUNT)
+
+
+def accept_new_account(mailbox: Mailbox, *, actor: audit.Actor) -> bool:
+    """Somebody here has looked into it: the next consent may pin another account. False when none waits (any more)."""
     with transaction.atomic():
+        mailbox.refresh_from_db(from_queryset=Mailbox.objects.select_for_update())
+        if not another_account_waits(mailbox):
+            return False
         pinned = mailbox.pinned_subject
-        mailbox.pinned_issuer = mailbox.pinned_subject = ""
-        mailbox.save(update_fields=["pinned_issuer", "pinned_subject"])
+        reason = "account_accepted" if mailbox.reason == NEW_ACCOUNT else mailbox.reason
+        states.change(
+            mailbox,
+            mailbox.state,
+            reason=reason,
+            detail="" if reason != mailbox.reason else mailbox.reason_detail,
+            actor=actor,
+            pinned_issuer="",
+            pinned_subject="",
+        )
         audit.record(
             "mailbox.account_released",
             actor=actor,
@@ -219,3 +240,4 @@ def accept_new_account(mailbox: Mailbox, *, actor: audit.Actor) -> None:
             target=mailbox,
             detail={"pinned": pinned},
         )
+    return True

@@ -26,7 +26,7 @@ def find(text: str) -> ConsentAttempt | None:
         pk = UUID(signing.Signer(salt=_SALT).unsign(text))
     except (signing.BadSignature, ValueError):
         return None
-    rows = ConsentAttempt.objects.select_related("mailbox", "provider_app__tenant", "link")
+    rows = ConsentAttempt.objects.select_related("mailbox__token", "provider_app__tenant", "link")
     return rows.filter(pk=pk, outcome=CONNECTED).first()
 
 
@@ -38,7 +38,8 @@ def number(attempt: ConsentAttempt) -> str:
 
 def is_current(attempt: ConsentAttempt) -> bool:
     """Whether the permission of this receipt is still the mailbox's: neither ended nor given anew since, by whomever."""
-    if attempt.mailbox.token_id is None or not attempt.mailbox.pinned_subject:  # the organisation's own has no account
+    token = attempt.mailbox.token
+    if token is None or not token.subject:  # the organisation's own has no account
         return False
     newer = ConsentAttempt.objects.filter(
         mailbox=attempt.mailbox_id, outcome=CONNECTED, created_at__gt=attempt.created_at

@@ -90,7 +90,7 @@ class House:
 
     def deeds(self) -> Iterator[str]:
         """Every address that does something on POST, and must do nothing on GET."""
-        for name in ("sync", "suspend", "resume", "disconnect"):
+        for name in ("sync", "suspend", "resume", "disconnect", "accept"):
             yield reverse(f"admin:mailboxes_mailbox_{name}", args=[self.mailbox.pk])
         yield reverse("admin:mailboxes_mailbox_link", args=[self.link.pk])
         yield reverse("admin:mailboxes_outboxmessage_cancel", args=[self.queued.pk])
