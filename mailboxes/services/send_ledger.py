@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 import audit
@@ -37,17 +37,11 @@ def step(
 
 
 def mark_dot(outbox: OutboxMessage) -> None:
-    """The marker: from its commit on the server may have the message. Raises LeaseLost: then the dot must not leave."""
-    _commits_reach_the_disk()
+    """The marker: from its commit on the server may have the message. Raises LeaseLost: then the dot must not leave.
+
+    The commit is on the disk when this returns (settings: SQLite's synchronous=FULL; PostgreSQL's own default).
+    """
     step(outbox, Stage.DOT_FOLLOWS, dot_at=timezone.now())
-
-
-def _commits_reach_the_disk() -> None:
-    """SQLite in WAL mode syncs only at checkpoints with synchronous=NORMAL: a power cut after the dot could take the
-    marker back. PostgreSQL syncs each commit unless told otherwise."""
-    if connection.vendor == "sqlite" and not connection.in_atomic_block:
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA synchronous=FULL")
 
 
 def finish(
